@@ -1,0 +1,210 @@
+"""The manifest: one row per capture, the same rows as parquet and as csv, Kaputt's columns first.
+
+Columns that hold lists (``defect_types``, ``reference_ids``, ``generators``, ``cameras``) are comma-separated strings,
+so that csv and parquet say the same. Attributes and measures of the captures at hand become columns of their own.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from .capture import Severity
+from .errors import DamagelandError
+from .files import write_atomic
+from .shards import read_headers, shard_paths
+
+Row = dict[str, Any]
+
+FIRST_COLUMNS: dict[str, pa.DataType] = {
+    "capture_id": pa.string(),
+    "item_identifier": pa.string(),
+    "item_material": pa.string(),
+    "defect": pa.bool_(),
+    "major_defect": pa.bool_(),
+    "defect_types": pa.string(),
+    "query_image": pa.string(),
+    "role": pa.string(),
+    "split": pa.string(),
+    "group": pa.string(),
+    "session": pa.string(),
+    "origin": pa.string(),
+    "twin_id": pa.string(),
+    "reference_ids": pa.string(),
+    "cameras": pa.string(),
+    "severity": pa.string(),
+    "tolerable": pa.bool_(),
+    "generators": pa.string(),
+    "visible_fraction_max": pa.float64(),
+}
+LAST_COLUMNS: dict[str, pa.DataType] = {
+    "renderer": pa.string(),
+    "seed": pa.int64(),
+    "index": pa.int64(),
+    "shard": pa.string(),
+}
+COLUMN_HELP = {
+    "capture_id": "unique name of the capture",
+    "item_identifier": "the product",
+    "item_material": "main packaging material",
+    "defect": "true if a damage is there that some camera sees",
+    "major_defect": "true if such a damage is major",
+    "defect_types": "kinds of damage, comma-separated",
+    "query_image": "shard and member of the first camera's picture",
+    "role": "query, twin (the same scene undamaged) or reference (another pristine capture of the product)",
+    "split": "train, validation or test; fixed per product",
+    "group": "captures that belong together: resample these, not rows",
+    "session": "photographs taken together",
+    "origin": "synthetic or real",
+    "twin_id": "capture_id of the twin",
+    "reference_ids": "capture_ids of the references, comma-separated",
+    "cameras": "names of the cameras, comma-separated",
+    "severity": "worst severity among the damages: none, minor or major",
+    "tolerable": "true if every damage is tolerable",
+    "generators": "what made the damages, comma-separated",
+    "visible_fraction_max": "largest share of a damaged surface that one camera sees",
+    "renderer": "what made the colour",
+    "seed": "seed of the recipe",
+    "index": "index of the sample in the recipe",
+    "shard": "file that holds the capture",
+}
+
+
+def capture_row(header: Mapping[str, Any], shard: str) -> Row:
+    """Row of one capture from its JSON (``describe_capture``) and the name of its shard."""
+    damages, views, provenance = header["damages"], header["views"], header["provenance"]
+    image = next((s for s in views[0]["images"] if s.startswith("rgb.")), "rgb.jpg") if views else None
+    seen = [fraction for damage in damages for fraction in damage["visible_fraction"].values()]
+    row: Row = {name: header.get(name) for name in FIRST_COLUMNS}
+    row |= {
+        "defect_types": ",".join(header["defect_types"]),
+        "query_image": f"{shard}/{header['capture_id']}.{views[0]['camera']}.{image}" if views else None,
+        "reference_ids": ",".join(header["reference_ids"]),
+        "cameras": ",".join(view["camera"] for view in views),
+        "severity": _worst([damage["severity"] for damage in damages], header["defect"]),
+        "tolerable": all(damage["tolerable"] for damage in damages) if damages else None,
+        "generators": ",".join(sorted({damage["generator"] for damage in damages})),
+        "visible_fraction_max": max(seen, default=None),
+    }
+    flat = flatten_attributes(header["attributes"]) | flatten_measures(damages)
+    clash = sorted(set(flat) & (set(FIRST_COLUMNS) | set(LAST_COLUMNS)))
+    if clash:
+        raise DamagelandError(
+            f"capture {header['capture_id']}: attributes {clash} have the names of manifest columns: rename them"
+        )
+    last = {name: provenance.get(name) for name in LAST_COLUMNS if name != "shard"}
+    return row | flat | last | {"shard": shard}
+
+
+def _worst(severities: Sequence[str], defect: bool | None) -> str | None:
+    if severities:
+        return max(severities, key=get_args(Severity).index)
+    return "none" if defect is False else None
+
+
+def flatten_attributes(attributes: Mapping[str, Any]) -> Row:
+    """Scalars as they are, triples as three columns ``_x``, ``_y``, ``_z``, anything else as JSON text."""
+    row: Row = {}
+    for name, value in sorted(attributes.items()):
+        if isinstance(value, list | tuple) and len(value) == 3:
+            row |= {f"{name}_{axis}": element for axis, element in zip("xyz", value, strict=True)}
+        elif isinstance(value, list | tuple | Mapping):
+            row[name] = json.dumps(value, sort_keys=True)
+        else:
+            row[name] = value
+    return row
+
+
+def flatten_measures(damages: Iterable[Mapping[str, Any]]) -> Row:
+    """Columns ``<generator>_<measure>``; of several damages by the same generator the largest, each is in the JSON."""
+    row: Row = {}
+    for damage in damages:
+        for name, value in sorted(damage["measures"].items()):
+            column = f"{damage['generator']}_{name}"
+            row[column] = max(float(value), row.get(column, float(value)))
+    return row
+
+
+def manifest_rows(folder: Path) -> list[Row]:
+    """Rows of all captures of a folder's shards, in order; a capture_id that comes twice is an error."""
+    rows = [capture_row(header, path.name) for path in shard_paths(folder) for header in read_headers(path)]
+    where: dict[str, str] = {}
+    for row in rows:
+        name, shard = row["capture_id"], row["shard"]
+        if name in where:
+            raise DamagelandError(
+                f"{folder}: capture_id {name} is in both {where[name]} and {shard}; ids must be unique"
+            )
+        where[name] = shard
+    return rows
+
+
+def manifest_table(rows: Sequence[Row]) -> pa.Table:
+    """Rows as a table with typed, nullable columns: the fixed ones, attributes and measures by name, provenance."""
+    middle = sorted({name for row in rows for name in row} - set(FIRST_COLUMNS) - set(LAST_COLUMNS))
+    types = FIRST_COLUMNS | {name: _column_type([row.get(name) for row in rows]) for name in middle} | LAST_COLUMNS
+    columns = {}
+    for name, kind in types.items():
+        values = [row.get(name) for row in rows]
+        try:
+            columns[name] = pa.array([str(v) if kind == pa.string() and v is not None else v for v in values], kind)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+            raise DamagelandError(f"manifest column {name!r} cannot hold its values as {kind}: {error}") from None
+    return pa.table(columns)
+
+
+def _column_type(values: Sequence[Any]) -> pa.DataType:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds and kinds <= {bool}:
+        return pa.bool_()
+    if kinds and kinds <= {int}:
+        return pa.int64()
+    return pa.float64() if kinds and kinds <= {int, float} else pa.string()
+
+
+def write_manifest(folder: Path, rows: Sequence[Row]) -> None:
+    """Write ``manifest.parquet`` and ``manifest.csv`` with the same rows and columns.
+
+    In the csv, nothing between two commas is null and ``""`` is the empty string.
+    """
+    table = manifest_table(rows)
+    parquet, csv = pa.BufferOutputStream(), pa.BufferOutputStream()
+    pyarrow.parquet.write_table(table, parquet, compression="zstd")
+    pyarrow.csv.write_csv(table, csv)
+    write_atomic(folder / "manifest.parquet", parquet.getvalue().to_pybytes())
+    write_atomic(folder / "manifest.csv", csv.getvalue().to_pybytes())
+
+
+def read_manifest(folder: Path) -> list[Row]:
+    """Rows of ``manifest.parquet``, in the order of the shards."""
+    return _read_table(folder / "manifest.parquet").to_pylist()
+
+
+def csv_agrees(folder: Path) -> bool:
+    """Whether ``manifest.csv`` holds exactly the rows and columns of ``manifest.parquet``."""
+    table = _read_table(folder / "manifest.parquet")
+    convert = pyarrow.csv.ConvertOptions(
+        column_types=table.schema, strings_can_be_null=True, quoted_strings_can_be_null=False, null_values=[""]
+    )
+    try:
+        read = pyarrow.csv.read_csv(
+            folder / "manifest.csv",
+            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+            convert_options=convert,
+        )
+    except (OSError, pa.ArrowException) as error:
+        raise DamagelandError(f"{folder / 'manifest.csv'} cannot be read: {error}") from None
+    return read.column_names == table.column_names and read.equals(table)
+
+
+def _read_table(path: Path) -> pa.Table:
+    try:
+        return pyarrow.parquet.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise DamagelandError(
+            f"{path} cannot be read: {error}; `damageland render` writes it beside the shards"
+        ) from None

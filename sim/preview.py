@@ -1,0 +1,300 @@
+"""Fast colour from the same rays as the truth: area lights with soft shadows, ambient occlusion, gloss and metal.
+
+A small stochastic ray tracer on arrays. Each pass shoots one jittered ray per pixel, one shadow ray per light, one
+occlusion ray and one reflection ray; passes are averaged.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from .booth import AreaLight, Booth, Camera
+from .rays import Caster, Hits, build_caster, cast, occluded
+from .scene import Material, Part, Scene
+from .truth import pixel_rays
+
+FIREFLY = 10.0
+"""Radiance at which a reflected sample is clipped."""
+SHARP = 0.2
+"""Surfaces rougher than this get the lamps' gloss by sampling the lamps, smoother ones by hitting them."""
+LOBE = 0.8
+"""Share of the gloss lobe that is sampled; what its long tail would add is noise, not picture."""
+BLURS = (0.0, 1.5, 4.0, 9.0)
+"""Blurs of the surroundings [rows of 64], one for each step of gloss: rough metal needs no sharp windows."""
+
+
+@dataclass(frozen=True)
+class _Surface:
+    """Shading inputs at n hits."""
+
+    at: Float[np.ndarray, "n 3"]
+    normal: Float[np.ndarray, "n 3"]
+    base: Float[np.ndarray, "n 3"]
+    metallic: Float[np.ndarray, " n"]
+    roughness: Float[np.ndarray, " n"]
+    emission: Float[np.ndarray, "n 3"]
+
+
+@dataclass(frozen=True)
+class _World:
+    caster: Caster
+    lights: tuple[AreaLight, ...]
+    environment: tuple[Float[np.ndarray, "he we 3"], ...]
+    """One picture per blur of BLURS."""
+    irradiance: Float[np.ndarray, "9 3"]
+    normals: Float[np.ndarray, "f 3 3"]
+    uv: Float[np.ndarray, "f 3 2"]
+    material: np.ndarray
+    """Index of each face into ``materials``."""
+    materials: tuple[Material, ...]
+    textures: tuple[Float[np.ndarray, "h w 3"] | None, ...]
+    emission: Float[np.ndarray, "m 3"]
+
+
+def _light_part(light: AreaLight) -> Part:
+    x, y = light.size_m[0] / 2, light.size_m[1] / 2
+    local = np.array([[-x, -y, 0], [x, -y, 0], [x, y, 0], [-x, y, 0.0]])
+    faces = np.array([[0, 2, 1], [0, 3, 2]])
+    normal = -light.T_world_light[:3, 2]
+    return Part(
+        "light", local @ light.T_world_light[:3, :3].T + light.T_world_light[:3, 3], faces, np.zeros((2, 3, 2)),
+        np.tile(normal, (2, 3, 1)), (Material("light"),), np.zeros(2, np.uint8), np.zeros(2, np.uint8),
+        np.zeros(2, np.uint8), 0,
+    )  # fmt: skip
+
+
+def _sh(direction: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 9"]:
+    """Real spherical harmonics to degree 2."""
+    x, y, z = direction.T
+    return np.stack(
+        [
+            np.full(len(x), 0.282095), 0.488603 * y, 0.488603 * z, 0.488603 * x, 1.092548 * x * y, 1.092548 * y * z,
+            0.315392 * (3 * z * z - 1), 1.092548 * x * z, 0.546274 * (x * x - y * y),
+        ],
+        axis=1,
+    )  # fmt: skip
+
+
+def _irradiance(environment: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "9 3"]:
+    """Harmonics of irradiance over pi (Ramamoorthi and Hanrahan, 2001)."""
+    height, width = environment.shape[:2]
+    theta = (np.arange(height) + 0.5) / height * np.pi
+    phi = (np.arange(width) + 0.5) / width * 2 * np.pi - np.pi
+    t, p = np.meshgrid(theta, phi, indexing="ij")
+    direction = np.stack([np.sin(t) * np.cos(p), np.sin(t) * np.sin(p), np.cos(t)], -1).reshape(-1, 3)
+    solid = (np.sin(t) * np.pi / height * 2 * np.pi / width).reshape(-1, 1)
+    moments = _sh(direction).T @ (solid * environment.reshape(-1, 3))
+    return moments * np.array([1.0] + [2 / 3] * 3 + [1 / 4] * 5)[:, None]
+
+
+def _linear(texture: np.ndarray) -> Float[np.ndarray, "h w 3"]:
+    table = (np.arange(256) / 255.0).astype(np.float32)
+    table = np.where(table <= 0.04045, table / 12.92, ((table + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    return table[texture]
+
+
+def _build_world(scene: Scene, booth: Booth) -> _World:
+    lamps = tuple(_light_part(light) for light in booth.lights)
+    parts = (*scene.parts, *booth.parts, *lamps)
+    materials, material, emission = [], [], []
+    for k, part in enumerate(parts):
+        material.append(part.material.astype(int) + len(materials))
+        materials += part.materials
+        lamp = k - (len(parts) - len(lamps))
+        emission += [booth.lights[lamp].radiance if lamp >= 0 else (0.0, 0.0, 0.0)] * len(part.materials)
+    cache: dict[int, np.ndarray] = {}
+    textures = []
+    for m in materials:
+        t = m.base_color_texture
+        if t is not None and id(t) not in cache:
+            cache[id(t)] = _linear(t)
+        textures.append(None if t is None else cache[id(t)])
+    return _World(
+        build_caster(parts), booth.lights, _blurred(booth.environment), _irradiance(booth.environment),
+        np.concatenate([p.normals for p in parts]), np.concatenate([p.uv for p in parts]), np.concatenate(material),
+        tuple(materials), tuple(textures), np.array(emission),
+    )  # fmt: skip
+
+
+def _sample(picture: np.ndarray, uv: Float[np.ndarray, "n 2"]) -> np.ndarray:
+    """Bilinear texture lookup; v is up."""
+    height, width = picture.shape[:2]
+    x = (uv[:, 0] * width - 0.5).astype(np.float32)
+    y = ((1 - uv[:, 1]) * height - 0.5).astype(np.float32)
+    rows = 16384  # OpenCV's remap takes maps of less than 32768 a side
+    out = [
+        cv2.remap(
+            picture, x[k : k + rows][:, None], y[k : k + rows][:, None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
+        )
+        for k in range(0, len(x), rows)
+    ]
+    return np.concatenate(out).reshape(len(x), -1) if out else np.zeros((0, 3))
+
+
+def _surface(world: _World, hits: Hits, origins, directions) -> _Surface:
+    """Shading inputs where rays hit; rays that miss must have been left out."""
+    face = world.caster.first_face[hits.part] + hits.face
+    weights = hits.weights[:, :, None]
+    normal = (world.normals[face] * weights).sum(axis=1)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-30)
+    normal *= np.where(np.einsum("ij,ij->i", normal, directions) > 0, -1.0, 1.0)[:, None]
+    uv = (world.uv[face] * weights).sum(axis=1)
+    index = world.material[face]
+    n = len(face)
+    base, metallic, roughness = np.zeros((n, 3)), np.zeros(n), np.zeros(n)
+    for k in np.unique(index):
+        m, at = world.materials[k], index == k
+        texture = world.textures[k]
+        base[at] = np.array(m.base_color) * (1.0 if texture is None else _sample(texture, uv[at]))
+        rough_metal = m.metallic_roughness_texture
+        factors = np.ones((1, 3)) if rough_metal is None else _sample(rough_metal, uv[at]) / 255.0
+        roughness[at], metallic[at] = m.roughness * factors[:, 1], m.metallic * factors[:, 2]
+    at = origins + hits.distance[:, None] * directions
+    return _Surface(
+        at + 2e-5 * normal, normal, np.clip(base, 0, 1), metallic, np.clip(roughness, 0.03, 1), world.emission[index]
+    )
+
+
+def _blurred(environment: Float[np.ndarray, "h w 3"]) -> tuple[Float[np.ndarray, "h w 3"], ...]:
+    height, width = environment.shape[:2]
+    wide = np.concatenate([environment] * 3, axis=1)
+    scale = height / 64
+    return tuple(
+        environment if blur == 0 else cv2.GaussianBlur(wide, (0, 0), blur * scale)[:, width : 2 * width]
+        for blur in BLURS
+    )
+
+
+def _look_up(world: _World, direction: Float[np.ndarray, "n 3"], roughness: Float[np.ndarray, " n"]) -> np.ndarray:
+    unit = direction / np.linalg.norm(direction, axis=1, keepdims=True)
+    u = (np.arctan2(unit[:, 1], unit[:, 0]) + np.pi) / (2 * np.pi)
+    v = 1 - np.arccos(np.clip(unit[:, 2], -1, 1)) / np.pi
+    uv = np.stack([u, v], axis=1)
+    level = np.clip(np.round(roughness * 5).astype(int), 0, len(BLURS) - 1)
+    out = np.zeros((len(unit), 3))
+    for k in np.unique(level):
+        out[level == k] = _sample(world.environment[k], uv[level == k])
+    return out
+
+
+def _lamps(
+    world: _World, s: _Surface, view: Float[np.ndarray, "n 3"], rng: np.random.Generator, *, shadows: bool
+) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
+    """What the area lights send: irradiance over pi, and gloss before Fresnel (GGX; Walter et al., 2007)."""
+    matt, gloss = np.zeros((len(s.at), 3)), np.zeros((len(s.at), 3))
+    alpha2 = s.roughness**4
+    for light in world.lights:
+        T = light.T_world_light
+        a, b = (rng.random(len(s.at)) - 0.5) * light.size_m[0], (rng.random(len(s.at)) - 0.5) * light.size_m[1]
+        to = T[:3, 3] + a[:, None] * T[:3, 0] + b[:, None] * T[:3, 1] - s.at
+        squared = np.einsum("ij,ij->i", to, to)
+        unit = to / np.sqrt(squared)[:, None]
+        facing = np.clip(np.einsum("ij,ij->i", unit, s.normal), 0, None)
+        form = facing * np.clip(-unit @ T[:3, 2], 0, None) * light.size_m[0] * light.size_m[1] / squared
+        if shadows:
+            lit = form > 1e-6
+            blocked = occluded(world.caster, s.at[lit], to[lit], np.full(int(lit.sum()), 0.999))
+            form[np.flatnonzero(lit)[blocked]] = 0
+        matt += form[:, None] * np.array(light.radiance) / np.pi
+        half = unit + view
+        half /= np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-9)
+        spread = np.clip(np.einsum("ij,ij->i", half, s.normal), 0, 1) ** 2 * (alpha2 - 1) + 1
+        peak = alpha2 / (np.pi * spread**2)
+        shine = np.where(s.roughness > SHARP, form * peak / (4 * np.maximum(facing, 0.1)), 0.0)
+        gloss += np.minimum(shine[:, None] * np.array(light.radiance), FIREFLY)
+    return matt, gloss
+
+
+def _hemisphere(normal: Float[np.ndarray, "n 3"], rng: np.random.Generator) -> Float[np.ndarray, "n 3"]:
+    """Cosine-weighted directions: the normal plus a point of the unit sphere."""
+    ball = rng.normal(size=normal.shape)
+    ball /= np.linalg.norm(ball, axis=1, keepdims=True)
+    out = normal * 1.0001 + ball
+    return out / np.linalg.norm(out, axis=1, keepdims=True)
+
+
+def _ambient(world: _World, s: _Surface, rng: np.random.Generator, *, shadows: bool) -> Float[np.ndarray, "n 3"]:
+    """Irradiance over pi from the surroundings, with occlusion."""
+    ambient = np.maximum(_sh(s.normal) @ world.irradiance, 0)
+    if shadows:
+        blocked = occluded(world.caster, s.at, _hemisphere(s.normal, rng), np.full(len(s.at), 0.5))
+        ambient = ambient * np.where(blocked, 0.25, 1.0)[:, None]  # a blocker sends back some light of its own
+    return ambient
+
+
+def _reflected_directions(s: _Surface, directions, rng: np.random.Generator):
+    """One GGX half vector per hit (Walter et al., 2007), and the cosine towards it."""
+    view = -directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    alpha = s.roughness**2
+    u, phi = rng.random(len(alpha)) * LOBE, rng.random(len(alpha)) * 2 * np.pi
+    tangent = alpha * np.sqrt(u / np.maximum(1 - u, 1e-6))
+    helper = np.where(np.abs(s.normal[:, 2:]) < 0.9, np.array([[0, 0, 1.0]]), np.array([[1.0, 0, 0]]))
+    x = np.cross(helper, s.normal)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    y = np.cross(s.normal, x)
+    half = s.normal + tangent[:, None] * (np.cos(phi)[:, None] * x + np.sin(phi)[:, None] * y)
+    half /= np.linalg.norm(half, axis=1, keepdims=True)
+    cosine = np.clip(np.einsum("ij,ij->i", view, half), 0, 1)
+    out = 2 * cosine[:, None] * half - view
+    below = np.einsum("ij,ij->i", out, s.normal)
+    return out - np.where(below < 0, 2 * below, 0)[:, None] * s.normal, cosine
+
+
+def _shade(
+    world: _World, hits: Hits, origins, directions, rng: np.random.Generator, depth: int, gloss_of: np.ndarray
+) -> Float[np.ndarray, "n 3"]:
+    """Radiance along rays; ``depth`` reflections are followed. ``gloss_of`` is the roughness the rays come from."""
+    color = np.zeros((len(origins), 3))
+    miss = hits.part < 0
+    color[miss] = _look_up(world, directions[miss], gloss_of[miss])
+    hit = np.flatnonzero(~miss)
+    if len(hit) == 0:
+        return color
+    sub = Hits(hits.distance[hit], hits.part[hit], hits.face[hit], hits.weights[hit])
+    s = _surface(world, sub, origins[hit], directions[hit])
+    view = -directions[hit] / np.linalg.norm(directions[hit], axis=1, keepdims=True)
+    first = depth == 2
+    matt, gloss = _lamps(world, s, view, rng, shadows=first)
+    out = s.base * (1 - s.metallic)[:, None] * (_ambient(world, s, rng, shadows=first) + matt)
+    # A lamp's own light reaches rough surfaces through _lamps: counting it on a hit too would double it.
+    out += s.emission * (gloss_of[hit] <= SHARP)[:, None]
+    way, cosine = _reflected_directions(s, directions[hit], rng)
+    f0 = 0.04 * (1 - s.metallic)[:, None] + s.base * s.metallic[:, None]
+    fresnel = f0 + (np.maximum(1 - s.roughness[:, None], f0) - f0) * ((1 - cosine) ** 5)[:, None]
+    out += fresnel * gloss
+    followed = fresnel.max(axis=1) > (0.02 if first else 0.2) if depth > 0 else np.zeros(len(hit), bool)
+    follow, rest = np.flatnonzero(followed), np.flatnonzero(~followed)
+    if len(follow):
+        again = cast(world.caster, s.at[follow], way[follow])
+        bounced = _shade(world, again, s.at[follow], way[follow], rng, depth - 1, s.roughness[follow])
+        out[follow] += fresnel[follow] * np.minimum(bounced, FIREFLY)
+    out[rest] += fresnel[rest] * np.maximum(_sh(way[rest]) @ world.irradiance, 0)
+    color[hit] = out
+    return color
+
+
+def _render_camera(world: _World, camera: Camera, samples: int, seed: int) -> Float[np.ndarray, "h w 3"]:
+    rng = np.random.default_rng([seed, 0x9E37])
+    total = np.zeros((camera.height * camera.width, 3))
+    sharp = np.zeros(len(total))
+    for k in range(samples):
+        # One ray in each cell of a lattice over the pixel: smoother edges than independent draws.
+        shift = np.array([(k + 0.5) / samples, ((k * 0.618034) + 0.5) % 1.0]) - 0.5
+        jitter = shift + (rng.random((camera.height, camera.width, 2)) - 0.5) / samples
+        origins, directions = pixel_rays(camera, offset=jitter)
+        total += _shade(world, cast(world.caster, origins, directions), origins, directions, rng, 2, sharp)
+    return (total / samples).reshape(camera.height, camera.width, 3).astype(np.float32)
+
+
+def preview_colour(
+    scenes: Sequence[Scene], booth: Booth, *, samples: int, seed: int
+) -> list[dict[str, Float[np.ndarray, "h w 3"]]]:
+    """Linear radiance per camera, for each scene (contract C6). The same seed gives twins the same noise."""
+    out = []
+    for scene in scenes:
+        world = _build_world(scene, booth)
+        out.append({c.name: _render_camera(world, c, samples, seed + k) for k, c in enumerate(booth.cameras)})
+    return out

@@ -1,0 +1,313 @@
+"""Training: first the localiser, then the detector on pairs, then thresholds on unseen rendered products."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import average_precision_score, roc_auc_score
+from torch import Tensor, nn
+
+from ..sim.capture import Capture, View
+from ..sim.errors import DamagelandError
+from ..sim.files import write_atomic
+from ..sim.seed import generator_for
+from ..sim.shards import read_captures
+from .batches import DetectBatch, RealPool, ahead, draw_detect_batch, draw_locate_batch
+from .checkpoint import Modality, Model, ModelCard, Scores, TrainedOn, load_model, save_model, versions
+from .config import TrainConfig
+from .console import bar, say
+from .crops import Square
+from .data import ViewSet, load_views
+from .models import build, mixed_precision
+from .predict import CROP_ZOOM, find_item, predict
+from .threshold import Threshold, choose_threshold
+
+CaptureSource = Callable[[str], Iterable[Capture]]
+"""Rendered captures of a split: ``train`` or ``validation``."""
+
+MASK_POSITIVE_WEIGHT = 3.0
+"""Damage is rare among the cells of a crop."""
+GRADIENT_NORM = 2.0
+LOG_EVERY = 10
+LOG_COLUMNS = ("stage", "step", "loss", "score_loss", "mask_loss", "lr")
+
+
+def train(
+    data: Sequence[Path], config: TrainConfig, out: Path, *, real: Iterable[Capture] = (), progress: bool = True
+) -> Path:
+    """Train on rendered folders, and on real captures if given; return ``out``, the folder of the finished model."""
+    if not data:
+        raise DamagelandError("no rendered folder to train on: name at least one that `damageland render --out` wrote")
+    source: CaptureSource = lambda split: chain.from_iterable(read_captures(f, split=split) for f in data)  # noqa: E731
+    return fit(source, config, out, real=real, progress=progress, names=tuple(folder.name for folder in data))
+
+
+def fit(
+    source: CaptureSource,
+    config: TrainConfig,
+    out: Path,
+    *,
+    real: Iterable[Capture] = (),
+    progress: bool = True,
+    names: tuple[str, ...] = (),
+) -> Path:
+    """Train on captures from anywhere; nothing is written before the data is known to be fit for training."""
+    _require_validation(source)
+    views = load_views(source("train"), frame_px=config.frame_px)
+    _require_pairs(views)
+    say(f"{len(views)} views, {len(views.pairs)} pairs, {views.megabytes:.0f} MB", enabled=progress)
+    log = _Log(out / "log.csv")
+    with _threads(config.threads):
+        networks = build(config.width, config.seed)
+        train_locate(networks["locate"], views, config, log, progress=progress)
+        pool = _real_pool(networks["locate"], real, config)
+        train_detect(networks["detect"], views, config, log, real=pool, progress=progress)
+        networks.eval().requires_grad_(False)
+        trained_on = _trained_on(views, pool, names)
+        card = _draft_card(config, trained_on)
+        model = _calibrate(Model(networks, card), source, progress=progress)
+    log.write()
+    save_model(model, out)
+    return out
+
+
+# The two stages
+
+
+def train_locate(
+    locate: nn.Module, views: ViewSet, config: TrainConfig, log: "_Log", *, progress: bool = False
+) -> None:
+    """Teach the localiser where items are, at many sizes and before many backgrounds."""
+    rng = generator_for(config.seed, 0, "train/locate")
+    steps = _Steps(locate, config, config.locate_steps)
+    with bar("locate", config.locate_steps, enabled=progress) as advance:
+        batches = ahead(lambda: draw_locate_batch(views, config, rng), config.locate_steps)
+        for step, (pictures, share) in enumerate(batches):
+            with mixed_precision():
+                logits = locate(pictures)
+            loss = F.binary_cross_entropy_with_logits(logits.float(), share)
+            steps.take(loss)
+            log.add("locate", step, loss, None, loss, steps.lr)
+            advance(f"loss {log.smooth:.3f}")
+
+
+def train_detect(
+    detect: nn.Module,
+    views: ViewSet,
+    config: TrainConfig,
+    log: "_Log",
+    *,
+    real: RealPool | None = None,
+    progress: bool = False,
+) -> None:
+    """Teach the detector masks and scores on pairs, mixing real views in after ``real_from`` of the steps."""
+    rng = generator_for(config.seed, 0, "train/detect")
+    steps = _Steps(detect, config, config.steps)
+    with bar("detect", config.steps, enabled=progress) as advance:
+        alone = round(config.real_from * config.steps) if real is not None else config.steps
+        batches = chain(
+            ahead(lambda: draw_detect_batch(views, config, rng), alone),
+            ahead(lambda: draw_detect_batch(views, config, rng, real=real), config.steps - alone),
+        )
+        for step, batch in enumerate(batches):
+            with mixed_precision():
+                dense, scores = detect(batch.x)
+            score_loss, mask_loss = detect_losses(dense.float(), scores.float(), batch)
+            loss = score_loss + config.mask_weight * mask_loss
+            steps.take(loss)
+            log.add("detect", step, loss, score_loss, mask_loss, steps.lr)
+            advance(f"loss {log.smooth:.3f}")
+
+
+def detect_losses(dense: Tensor, scores: Tensor, batch: DetectBatch) -> tuple[Tensor, Tensor]:
+    """Image-level loss per segment (its highest view counts) and mask loss over views whose mask is known.
+
+    A cell of the mask is positive where damage is seen, and left out where the surface is damaged but looks as before:
+    nobody could mark it, and calling it intact would be wrong too.
+    """
+    highest = torch.full_like(batch.target, -torch.inf).scatter_reduce(0, batch.segment, scores, "amax")
+    score_loss = F.binary_cross_entropy_with_logits(highest, batch.target)
+    cells = dense.shape[-1]
+    seen, damage = (F.adaptive_max_pool2d(image, cells)[:, 0] for image in (batch.seen, batch.damage))
+    counts = batch.masked[:, None, None] & ((seen > 0.5) | (damage < 0.5))
+    weight = torch.tensor(MASK_POSITIVE_WEIGHT)
+    per_cell = F.binary_cross_entropy_with_logits(dense, seen, pos_weight=weight, reduction="none")
+    return score_loss, (per_cell * counts).sum() / counts.sum().clamp_min(1)
+
+
+class _Steps:
+    """AdamW on a one-cycle schedule, with the gradient's norm bounded."""
+
+    def __init__(self, network: nn.Module, config: TrainConfig, total: int) -> None:
+        self.network = network.train()
+        self.optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, config.lr, total_steps=total + 1)
+
+    @property
+    def lr(self) -> float:
+        return float(self.schedule.get_last_lr()[0])
+
+    def take(self, loss: Tensor) -> None:
+        if not torch.isfinite(loss):
+            raise DamagelandError(f"the loss is {loss.item()}: train again with a smaller lr")
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
+        self.optimizer.step()
+        self.schedule.step()
+
+
+class _Log:
+    """Losses of both stages; ``log.csv`` holds every LOG_EVERYth step."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.rows, self.smooth, self.stage = path, [], 0.0, ""
+
+    def add(self, stage: str, step: int, loss: Tensor, score: Tensor | None, mask: Tensor, lr: float) -> None:
+        value = loss.item()
+        self.smooth = value if stage != self.stage else 0.95 * self.smooth + 0.05 * value
+        self.stage = stage
+        if step % LOG_EVERY == 0:
+            numbers = (value, "" if score is None else score.item(), mask.item(), lr)
+            self.rows.append((stage, step, *(n if n == "" else f"{n:.6g}" for n in numbers)))
+
+    def write(self) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([LOG_COLUMNS, *self.rows])
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(self.path, text.getvalue())
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Use so many threads of torch in the block; 0 leaves them as they are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+# Data in, card out
+
+
+def _require_validation(source: CaptureSource) -> None:
+    if not any(capture.defect is False for capture in source("validation")):
+        raise DamagelandError(
+            "no pristine capture in the validation split, so no threshold can be chosen: render more products "
+            "(the split is a hash of the product) with twins or a gallery"
+        )
+
+
+def _require_pairs(views: ViewSet) -> None:
+    mend = "check the recipe, or render more captures"
+    if not len(views):
+        raise DamagelandError(f"the training split shows no item: {mend}")
+    if not any(note.defect for note in views.notes):
+        raise DamagelandError(f"the training split has no damaged capture among {len(views.notes)}: {mend}")
+    if not (views.target == 1).any():
+        raise DamagelandError(f"no view of the training split shows its damage: {mend}")
+    if not len(views.pairs):
+        raise DamagelandError("no damaged capture of the training split has its pristine twin: render with twins")
+
+
+def _real_pool(locate: nn.Module, real: Iterable[Capture], config: TrainConfig) -> RealPool | None:
+    """Real captures as windows around the item that the fresh localiser finds; None if there are none."""
+    locate.eval()
+
+    def focus(view: View) -> Square:
+        return find_item(locate, view.rgb, config.locate_px)
+
+    views = load_views(real, frame_px=config.frame_px, focus=focus)
+    if not len(views):
+        return None
+    pool = RealPool.of(views)
+    if not (len(pool.damaged) and len(pool.intact)):
+        raise DamagelandError(
+            f"real captures to train on: {len(pool.damaged)} damaged, {len(pool.intact)} intact; both are needed, "
+            "or the model learns to tell real from rendered"
+        )
+    return pool
+
+
+def _trained_on(views: ViewSet, pool: RealPool | None, names: tuple[str, ...]) -> TrainedOn:
+    return TrainedOn(
+        sources=names,
+        recipe_hashes=tuple(sorted({note.recipe for note in views.notes if note.recipe})),
+        captures=len(views.notes),
+        views=len(views),
+        pairs=len(views.pairs),
+        products=tuple(sorted({note.item_identifier for note in views.notes if note.item_identifier})),
+        real_capture_ids=() if pool is None else tuple(sorted(note.capture_id for note in pool.views.notes)),
+    )
+
+
+def _draft_card(config: TrainConfig, trained_on: TrainedOn) -> ModelCard:
+    """A card to predict with until ``_calibrate`` has chosen the thresholds; no score lies above 1."""
+    never = Threshold(
+        value=1,
+        fpr_budget=config.fpr_budget,
+        delta=config.delta,
+        negatives=0,
+        negatives_needed=0,
+        exceedances=0,
+        certified=False,
+    )
+    return ModelCard(
+        weights_sha256="",
+        config=config,
+        crop_zoom=CROP_ZOOM,
+        thresholds={"rgbd": never, "rgb": never},
+        validation={},
+        trained_on=trained_on,
+        versions=versions(),
+    )
+
+
+def _calibrate(model: Model, source: CaptureSource, *, progress: bool) -> Model:
+    """Choose a threshold with and without depth, and measure, on the validation split through ``predict`` itself."""
+    scores: dict[Modality, list[float]] = {"rgbd": [], "rgb": []}
+    damaged: list[bool] = []
+    with bar("validate", None, enabled=progress) as advance:
+        for capture in source("validation"):
+            if capture.defect is None:
+                continue
+            damaged.append(capture.defect)
+            scores["rgbd"].append(predict(model, capture).score)
+            scores["rgb"].append(predict(model, capture, use_depth=False).score)
+            advance()
+    config, truth = model.card.config, np.array(damaged)
+    thresholds = {
+        modality: choose_threshold(np.array(values)[~truth], fpr=config.fpr_budget, delta=config.delta)
+        for modality, values in scores.items()
+    }
+    validation = {m: _measure(truth, np.array(values), thresholds[m].value) for m, values in scores.items()}
+    for modality, measured in validation.items():
+        if measured.auroc is not None:
+            say(
+                f"validation {modality}: AUROC {measured.auroc:.3f}, AP {measured.average_precision:.3f}",
+                enabled=progress,
+            )
+    say(thresholds["rgbd"].statement, enabled=progress)
+    return Model(model.networks, model.card.model_copy(update={"thresholds": thresholds, "validation": validation}))
+
+
+def _measure(damaged: np.ndarray, scores: np.ndarray, threshold: float) -> Scores:
+    both = bool(damaged.any() and not damaged.all())
+    return Scores(
+        damaged=int(damaged.sum()),
+        pristine=int((~damaged).sum()),
+        auroc=float(roc_auc_score(damaged, scores)) if both else None,
+        average_precision=float(average_precision_score(damaged, scores)) if both else None,
+        recall_at_threshold=float((scores[damaged] > threshold).mean()) if both else None,
+    )
+
+
+__all__ = ["CaptureSource", "TrainConfig", "detect_losses", "fit", "load_model", "train"]
