@@ -120,7 +120,7 @@ def _overlay_of(view: View, masks: Mapping[str, np.ndarray]) -> UInt8[np.ndarray
 
 
 def _caption(capture: Capture) -> str:
-    """Product and damages in words, with the measures that were taken, e.g. ``carton (cycles), crush (minor, depth 4.1 mm)``."""
+    """Product and damages in words, with measures, e.g. ``carton (cycles), crush (minor, depth 4.1 mm)``."""
     parts = [str(capture.attributes.get("category") or capture.item_material or "item")]
     if renderer := capture.provenance.get("renderer"):
         parts[0] += f" ({renderer})"

@@ -218,9 +218,9 @@ def draw_panel(
 def draw_kraft(rng: np.random.Generator, width: int, height: int) -> UInt8[np.ndarray, "h w 3"]:
     """Brown liner: fibres along one direction, faint flute lines, small dark specks."""
     ground = np.array([rng.uniform(165, 200), rng.uniform(125, 155), rng.uniform(85, 115)])
-    fibre = fractal_noise(rng, height, width, cell_px=14, octaves=4)
+    fibre = fractal_noise(rng, height, width, cell_px=14.0, octaves=4)
     flutes = np.sin(np.arange(width) * 2 * np.pi / rng.uniform(7, 11))[None] * rng.uniform(0.2, 0.8)
-    tone = 1 + 0.02 * fibre + 0.006 * flutes + 0.015 * fractal_noise(rng, height, width, cell_px=200, octaves=2)
+    tone = 1 + 0.02 * fibre + 0.006 * flutes + 0.015 * fractal_noise(rng, height, width, cell_px=200.0, octaves=2)
     art = np.clip(ground * tone[..., None], 0, 255).astype(np.uint8)
     for _ in range(int(rng.integers(5, 60))):
         art[int(rng.integers(height)), int(rng.integers(width))] = ground * 0.6

@@ -230,7 +230,7 @@ def _thicken(sheet: Sheet) -> Part:
     rim_n = face_normals(rim_vertices, rim_faces)
     rim_n /= np.maximum(np.linalg.norm(rim_n, axis=1, keepdims=True), 1e-30)
     bits = (1 << np.arange(len(KINDS))).astype(np.uint8)
-    face_bits = ((marks[faces].mean(axis=1) >= 1.0) * bits).sum(axis=1).astype(np.uint8)
+    face_bits = ((marks[faces].max(axis=1) >= 1.0) * bits).sum(axis=1).astype(np.uint8)
     rim_bits = face_bits[index % len(faces)]
     last = len(sheet.materials) - 1
     return Part(

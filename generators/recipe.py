@@ -55,7 +55,7 @@ class ProductSpec(_Spec):
 class DamageSpec(_Spec):
     """How often and how hard one generator strikes."""
 
-    generator: Literal["crush", "hole"] = Field(description="damage generator")
+    generator: Literal["crush", "hole", "scuff"] = Field(description="damage generator")
     weight: float = Field(1.0, gt=0)
     strength: Range = Field((0.2, 1.0), description="0 is nothing, 1 the most; [low, high] is drawn from uniformly")
     config: dict[str, Any] = Field(default={}, description="changes to the generator's ranges")
@@ -199,18 +199,24 @@ def _draw_pose(product: Product, rng: np.random.Generator) -> Float[np.ndarray, 
     return T
 
 
+def _stand(product: Product, pose: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "4 4"]:
+    """Complete a pose so that the pristine product stands on the tray with its middle at the drawn place."""
+    points = np.concatenate([finish_sheet(sheet)[0].vertices for sheet in product.sheets]) @ pose[:3, :3].T
+    low, high = points.min(axis=0), points.max(axis=0)
+    T = pose.copy()
+    T[:3, 3] = [*(pose[:2, 3] - (low + high)[:2] / 2), -low[2]]
+    return T
+
+
 def _place(product: Product, pose: Float[np.ndarray, "4 4"]) -> Scene:
-    """Finish a product's sheets and stand it on the tray."""
+    """Finish a product's sheets and put it where it stands; a damaged item stays where its twin is."""
     parts, gone = [], []
     for sheet in product.sheets:
         part, lost = finish_sheet(sheet)
         parts.append(transform_part(part, pose))
         gone += [] if lost is None else [transform_part(lost, pose)]
     parts += [transform_part(part, pose) for part in product.contents]
-    box = parts[0].vertices
-    lift = np.eye(4)
-    lift[:3, 3] = [*(pose[:2, 3] - (box.min(0)[:2] + box.max(0)[:2]) / 2), -min(p.vertices[:, 2].min() for p in parts)]
-    return Scene(tuple(transform_part(p, lift) for p in parts), tuple(transform_part(p, lift) for p in gone))
+    return Scene(tuple(parts), tuple(gone))
 
 
 def _draw_damage(recipe: Recipe, product: Product, index: int) -> Outcome:
@@ -234,7 +240,7 @@ def compose(plan: Plan, index: int) -> Composed:
         spec, identifier = _draw_product(recipe, keys, index)
         capture_id = f"{recipe.name}-{index - gallery:06d}"
     product = build_product(recipe, spec, identifier)
-    pose = _draw_pose(product, generator_for(recipe.seed, index, "pose"))
+    pose = _stand(product, _draw_pose(product, generator_for(recipe.seed, index, "pose")))
     booth = draw_booth(plan.booth, generator_for(recipe.seed, index, "booth"))
     pristine = _place(product, pose)
     damaged = index >= gallery and generator_for(recipe.seed, index, "label").random() < recipe.damaged_share

@@ -18,6 +18,8 @@ from .truth import pixel_rays
 
 FIREFLY = 10.0
 """Radiance at which a reflected sample is clipped."""
+ROUGH_FIREFLY = 1.5
+"""The same on rough surfaces: a lamp mirrored by a tin onto the tray is a caustic, which few rays cannot draw."""
 SHARP = 0.2
 """Surfaces rougher than this get the lamps' gloss by sampling the lamps, smoother ones by hitting them."""
 LOBE = 0.8
@@ -71,7 +73,8 @@ def _sh(direction: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 9"]:
     x, y, z = direction.T
     return np.stack(
         [
-            np.full(len(x), 0.282095), 0.488603 * y, 0.488603 * z, 0.488603 * x, 1.092548 * x * y, 1.092548 * y * z,
+            np.full(len(x), 0.282095, x.dtype), 0.488603 * y, 0.488603 * z, 0.488603 * x,
+            1.092548 * x * y, 1.092548 * y * z,
             0.315392 * (3 * z * z - 1), 1.092548 * x * z, 0.546274 * (x * x - y * y),
         ],
         axis=1,
@@ -96,6 +99,16 @@ def _linear(texture: np.ndarray) -> Float[np.ndarray, "h w 3"]:
     return table[texture]
 
 
+def _single(array: np.ndarray) -> np.ndarray:
+    """Shading is done in single precision: half the memory to move."""
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _unit(vectors: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+    length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    return vectors / np.maximum(length, np.float32(1e-12))[:, None]
+
+
 def _build_world(scene: Scene, booth: Booth) -> _World:
     lamps = tuple(_light_part(light) for light in booth.lights)
     parts = (*scene.parts, *booth.parts, *lamps)
@@ -112,11 +125,19 @@ def _build_world(scene: Scene, booth: Booth) -> _World:
         if t is not None and id(t) not in cache:
             cache[id(t)] = _linear(t)
         textures.append(None if t is None else cache[id(t)])
+    environment = _single(booth.environment)
     return _World(
-        build_caster(parts), booth.lights, _blurred(booth.environment), _irradiance(booth.environment),
-        np.concatenate([p.normals for p in parts]), np.concatenate([p.uv for p in parts]), np.concatenate(material),
-        tuple(materials), tuple(textures), np.array(emission),
-    )  # fmt: skip
+        caster=build_caster(parts),
+        lights=booth.lights,
+        environment=_blurred(environment),
+        irradiance=_single(_irradiance(environment)),
+        normals=_single(np.concatenate([p.normals for p in parts])),
+        uv=_single(np.concatenate([p.uv for p in parts])),
+        material=np.concatenate(material),
+        materials=tuple(materials),
+        textures=tuple(textures),
+        emission=np.array(emission, np.float32),
+    )
 
 
 def _sample(picture: np.ndarray, uv: Float[np.ndarray, "n 2"]) -> np.ndarray:
@@ -137,20 +158,18 @@ def _sample(picture: np.ndarray, uv: Float[np.ndarray, "n 2"]) -> np.ndarray:
 def _surface(world: _World, hits: Hits, origins, directions) -> _Surface:
     """Shading inputs where rays hit; rays that miss must have been left out."""
     face = world.caster.first_face[hits.part] + hits.face
-    weights = hits.weights[:, :, None]
-    normal = (world.normals[face] * weights).sum(axis=1)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-30)
-    normal *= np.where(np.einsum("ij,ij->i", normal, directions) > 0, -1.0, 1.0)[:, None]
-    uv = (world.uv[face] * weights).sum(axis=1)
+    normal = _unit(np.einsum("nkc,nk->nc", world.normals[face], hits.weights))
+    normal *= np.where(np.einsum("ij,ij->i", normal, directions) > 0, np.float32(-1), np.float32(1))[:, None]
+    uv = np.einsum("nkc,nk->nc", world.uv[face], hits.weights)
     index = world.material[face]
     n = len(face)
-    base, metallic, roughness = np.zeros((n, 3)), np.zeros(n), np.zeros(n)
+    base, metallic, roughness = (np.zeros(shape, np.float32) for shape in ((n, 3), n, n))
     for k in np.unique(index):
         m, at = world.materials[k], index == k
         texture = world.textures[k]
-        base[at] = np.array(m.base_color) * (1.0 if texture is None else _sample(texture, uv[at]))
+        base[at] = np.array(m.base_color, np.float32) * (1.0 if texture is None else _sample(texture, uv[at]))
         rough_metal = m.metallic_roughness_texture
-        factors = np.ones((1, 3)) if rough_metal is None else _sample(rough_metal, uv[at]) / 255.0
+        factors = np.ones((1, 3), np.float32) if rough_metal is None else _sample(rough_metal, uv[at]) / np.float32(255)
         roughness[at], metallic[at] = m.roughness * factors[:, 1], m.metallic * factors[:, 2]
     at = origins + hits.distance[:, None] * directions
     return _Surface(
@@ -169,12 +188,12 @@ def _blurred(environment: Float[np.ndarray, "h w 3"]) -> tuple[Float[np.ndarray,
 
 
 def _look_up(world: _World, direction: Float[np.ndarray, "n 3"], roughness: Float[np.ndarray, " n"]) -> np.ndarray:
-    unit = direction / np.linalg.norm(direction, axis=1, keepdims=True)
+    unit = _unit(direction)
     u = (np.arctan2(unit[:, 1], unit[:, 0]) + np.pi) / (2 * np.pi)
     v = 1 - np.arccos(np.clip(unit[:, 2], -1, 1)) / np.pi
     uv = np.stack([u, v], axis=1)
     level = np.clip(np.round(roughness * 5).astype(int), 0, len(BLURS) - 1)
-    out = np.zeros((len(unit), 3))
+    out = np.zeros((len(unit), 3), np.float32)
     for k in np.unique(level):
         out[level == k] = _sample(world.environment[k], uv[level == k])
     return out
@@ -184,11 +203,11 @@ def _lamps(
     world: _World, s: _Surface, view: Float[np.ndarray, "n 3"], rng: np.random.Generator, *, shadows: bool
 ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
     """What the area lights send: irradiance over pi, and gloss before Fresnel (GGX; Walter et al., 2007)."""
-    matt, gloss = np.zeros((len(s.at), 3)), np.zeros((len(s.at), 3))
+    matt, gloss = np.zeros((len(s.at), 3), np.float32), np.zeros((len(s.at), 3), np.float32)
     alpha2 = s.roughness**4
     for light in world.lights:
-        T = light.T_world_light
-        a, b = (rng.random(len(s.at)) - 0.5) * light.size_m[0], (rng.random(len(s.at)) - 0.5) * light.size_m[1]
+        T, radiance = _single(light.T_world_light), np.array(light.radiance, np.float32)
+        a, b = ((rng.random(len(s.at), np.float32) - np.float32(0.5)) * np.float32(side) for side in light.size_m)
         to = T[:3, 3] + a[:, None] * T[:3, 0] + b[:, None] * T[:3, 1] - s.at
         squared = np.einsum("ij,ij->i", to, to)
         unit = to / np.sqrt(squared)[:, None]
@@ -198,45 +217,44 @@ def _lamps(
             lit = form > 1e-6
             blocked = occluded(world.caster, s.at[lit], to[lit], np.full(int(lit.sum()), 0.999))
             form[np.flatnonzero(lit)[blocked]] = 0
-        matt += form[:, None] * np.array(light.radiance) / np.pi
-        half = unit + view
-        half /= np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-9)
+        matt += form[:, None] * (radiance / np.float32(np.pi))
+        half = _unit(unit + view)
         spread = np.clip(np.einsum("ij,ij->i", half, s.normal), 0, 1) ** 2 * (alpha2 - 1) + 1
         peak = alpha2 / (np.pi * spread**2)
-        shine = np.where(s.roughness > SHARP, form * peak / (4 * np.maximum(facing, 0.1)), 0.0)
-        gloss += np.minimum(shine[:, None] * np.array(light.radiance), FIREFLY)
+        shine = np.where(s.roughness > SHARP, form * peak / (4 * np.maximum(facing, 0.1)), np.float32(0))
+        gloss += np.minimum(shine[:, None] * radiance, FIREFLY)
     return matt, gloss
 
 
 def _hemisphere(normal: Float[np.ndarray, "n 3"], rng: np.random.Generator) -> Float[np.ndarray, "n 3"]:
     """Cosine-weighted directions: the normal plus a point of the unit sphere."""
-    ball = rng.normal(size=normal.shape)
-    ball /= np.linalg.norm(ball, axis=1, keepdims=True)
-    out = normal * 1.0001 + ball
-    return out / np.linalg.norm(out, axis=1, keepdims=True)
+    return _unit(normal * np.float32(1.0001) + _unit(rng.standard_normal(normal.shape, np.float32)))
 
 
 def _ambient(world: _World, s: _Surface, rng: np.random.Generator, *, shadows: bool) -> Float[np.ndarray, "n 3"]:
     """Irradiance over pi from the surroundings, with occlusion."""
-    ambient = np.maximum(_sh(s.normal) @ world.irradiance, 0)
+    ambient = np.maximum(_sh(s.normal) @ world.irradiance, np.float32(0))
     if shadows:
         blocked = occluded(world.caster, s.at, _hemisphere(s.normal, rng), np.full(len(s.at), 0.5))
-        ambient = ambient * np.where(blocked, 0.25, 1.0)[:, None]  # a blocker sends back some light of its own
+        ambient = (
+            ambient * np.where(blocked, np.float32(0.25), np.float32(1))[:, None]
+        )  # a blocker sends back some light of its own
     return ambient
 
 
 def _reflected_directions(s: _Surface, directions, rng: np.random.Generator):
     """One GGX half vector per hit (Walter et al., 2007), and the cosine towards it."""
-    view = -directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    view = -_unit(directions)
     alpha = s.roughness**2
-    u, phi = rng.random(len(alpha)) * LOBE, rng.random(len(alpha)) * 2 * np.pi
+    u, phi = (
+        np.float32(LOBE) * rng.random(len(alpha), np.float32),
+        np.float32(2 * np.pi) * rng.random(len(alpha), np.float32),
+    )
     tangent = alpha * np.sqrt(u / np.maximum(1 - u, 1e-6))
-    helper = np.where(np.abs(s.normal[:, 2:]) < 0.9, np.array([[0, 0, 1.0]]), np.array([[1.0, 0, 0]]))
-    x = np.cross(helper, s.normal)
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    helper = np.where(np.abs(s.normal[:, 2:]) < 0.9, _single(np.eye(3)[2:]), _single(np.eye(3)[:1]))
+    x = _unit(np.cross(helper, s.normal))
     y = np.cross(s.normal, x)
-    half = s.normal + tangent[:, None] * (np.cos(phi)[:, None] * x + np.sin(phi)[:, None] * y)
-    half /= np.linalg.norm(half, axis=1, keepdims=True)
+    half = _unit(s.normal + tangent[:, None] * (np.cos(phi)[:, None] * x + np.sin(phi)[:, None] * y))
     cosine = np.clip(np.einsum("ij,ij->i", view, half), 0, 1)
     out = 2 * cosine[:, None] * half - view
     below = np.einsum("ij,ij->i", out, s.normal)
@@ -247,7 +265,7 @@ def _shade(
     world: _World, hits: Hits, origins, directions, rng: np.random.Generator, depth: int, gloss_of: np.ndarray
 ) -> Float[np.ndarray, "n 3"]:
     """Radiance along rays; ``depth`` reflections are followed. ``gloss_of`` is the roughness the rays come from."""
-    color = np.zeros((len(origins), 3))
+    color = np.zeros((len(origins), 3), np.float32)
     miss = hits.part < 0
     color[miss] = _look_up(world, directions[miss], gloss_of[miss])
     hit = np.flatnonzero(~miss)
@@ -255,7 +273,7 @@ def _shade(
         return color
     sub = Hits(hits.distance[hit], hits.part[hit], hits.face[hit], hits.weights[hit])
     s = _surface(world, sub, origins[hit], directions[hit])
-    view = -directions[hit] / np.linalg.norm(directions[hit], axis=1, keepdims=True)
+    view = -_unit(directions[hit])
     first = depth == 2
     matt, gloss = _lamps(world, s, view, rng, shadows=first)
     out = s.base * (1 - s.metallic)[:, None] * (_ambient(world, s, rng, shadows=first) + matt)
@@ -270,7 +288,8 @@ def _shade(
     if len(follow):
         again = cast(world.caster, s.at[follow], way[follow])
         bounced = _shade(world, again, s.at[follow], way[follow], rng, depth - 1, s.roughness[follow])
-        out[follow] += fresnel[follow] * np.minimum(bounced, FIREFLY)
+        ceiling = np.where(s.roughness[follow] > SHARP, ROUGH_FIREFLY, FIREFLY).astype(np.float32)
+        out[follow] += fresnel[follow] * np.minimum(bounced, ceiling[:, None])
     out[rest] += fresnel[rest] * np.maximum(_sh(way[rest]) @ world.irradiance, 0)
     color[hit] = out
     return color
@@ -279,12 +298,12 @@ def _shade(
 def _render_camera(world: _World, camera: Camera, samples: int, seed: int) -> Float[np.ndarray, "h w 3"]:
     rng = np.random.default_rng([seed, 0x9E37])
     total = np.zeros((camera.height * camera.width, 3))
-    sharp = np.zeros(len(total))
+    sharp = np.zeros(len(total), np.float32)
     for k in range(samples):
         # One ray in each cell of a lattice over the pixel: smoother edges than independent draws.
         shift = np.array([(k + 0.5) / samples, ((k * 0.618034) + 0.5) % 1.0]) - 0.5
         jitter = shift + (rng.random((camera.height, camera.width, 2)) - 0.5) / samples
-        origins, directions = pixel_rays(camera, offset=jitter)
+        origins, directions = (_single(rays) for rays in pixel_rays(camera, offset=jitter))
         total += _shade(world, cast(world.caster, origins, directions), origins, directions, rng, 2, sharp)
     return (total / samples).reshape(camera.height, camera.width, 3).astype(np.float32)
 

@@ -56,8 +56,8 @@ def cast(caster: Caster, origins: Float[np.ndarray, "n 3"], directions: Float[np
     hit = joined >= 0
     part = np.where(hit, np.searchsorted(caster.first_face, joined, side="right") - 1, -1)
     face = np.where(hit, joined - caster.first_face[part], -1)
-    u, v = raw["u"].astype(np.float64), raw["v"].astype(np.float64)
-    distance = np.where(hit, raw["tfar"].astype(np.float64), np.inf)
+    u, v = raw["u"], raw["v"]
+    distance = np.where(hit, raw["tfar"], np.float32(np.inf))
     return Hits(distance, part, face, np.stack([1 - u - v, u, v], axis=1))
 
 

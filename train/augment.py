@@ -150,10 +150,36 @@ def random_fields(n: int, side: int, rng: Generator) -> Float[Tensor, "n 3 side 
     column = torch.arange(side)[None, None, None, :] / side
     edge, slope = torch.rand(n, 1, 1, 1, generator=rng), 0.6 * (torch.rand(n, 1, 1, 1, generator=rng) - 0.5)
     step = torch.sigmoid((row + slope * (column - 0.5) - edge) * side / 2) - 0.5
-    depth = torch.rand(n, 3, 1, 1, generator=rng)
+    strength = torch.rand(n, 3, 1, 1, generator=rng)
     grain = 0.02 * torch.randn(n, 3, side, side, generator=rng)
-    field = level * tint + 0.08 * depth[:, :1] * low + 0.1 * depth[:, 1:2] * high + 0.4 * (depth[:, 2:] - 0.5) * step
-    return (field + grain).clamp(0, 1)
+    field = (
+        level * tint
+        + 0.08 * strength[:, :1] * low
+        + 0.06 * strength[:, 1:2] ** 2 * high
+        + 0.8 * (strength[:, 2:] - 0.5) * step
+    )
+    return (random_shapes(field, rng) + grain).clamp(0, 1)
+
+
+def random_shapes(
+    pictures: Float[Tensor, "n 3 side side"], rng: Generator, *, count: int = 3, share: float = 0.6
+) -> Float[Tensor, "n 3 side side"]:
+    """Paint up to ``count`` flat ellipses and rectangles of any colour: furniture, which is not the item either."""
+    n, side = len(pictures), pictures.shape[-1]
+    y, x = torch.meshgrid(torch.arange(side) / side, torch.arange(side) / side, indexing="ij")
+    for _ in range(count):
+        centre = uniform(n * 2, -0.2, 1.2, rng).view(2, n, 1, 1)
+        angle = uniform(n, 0, torch.pi, rng)[:, None, None]
+        u = (x - centre[0]) * torch.cos(angle) + (y - centre[1]) * torch.sin(angle)
+        v = (y - centre[1]) * torch.cos(angle) - (x - centre[0]) * torch.sin(angle)
+        size = torch.exp(uniform(n * 2, -3.0, -0.4, rng)).view(2, n, 1, 1)
+        power = torch.where(torch.rand(n, 1, 1, generator=rng) < 0.5, 2.0, 16.0)
+        inside = ((u / size[0]).abs() ** power + (v / size[1]).abs() ** power < 1) & (
+            torch.rand(n, 1, 1, generator=rng) < share
+        )
+        colour = torch.rand(n, 3, 1, 1, generator=rng)
+        pictures = torch.where(inside[:, None], colour * (0.6 + 0.4 * pictures / 0.5).clamp(0, 1.3), pictures)
+    return pictures
 
 
 def vary_depth(batch: Batch, rng: Generator, *, hidden: float) -> Batch:

@@ -1,8 +1,8 @@
 """The two networks: one finds the item in a picture, one finds damage on the item.
 
 Both use GroupNorm, which treats a picture alike whatever else is in the batch: statistics of rendered batches never
-reach a real photograph. Tensors stay channels-first: torch's GroupNorm is up to 15 times slower on channels-last bfloat16,
-which costs more than the convolutions gain (measured: 272 against 174 pictures per second and core).
+reach a real photograph. Tensors stay channels-first: torch's GroupNorm is up to 15 times slower on channels-last
+bfloat16, which costs more than the convolutions gain (measured: 272 against 174 pictures per second and core).
 """
 
 import torch

@@ -15,6 +15,9 @@ from .outcome import Outcome, marked_faces, moved_mm
 
 Site = Literal["corner", "edge", "face", "rim", "side"]
 DEFORMATION = KINDS.index("deformation")
+UNMOVED_M = 0.0005
+"""Scale of displacements that count as not deformed when the item is put back in place."""
+REWEIGHTINGS = 30
 
 
 class CrushConfig(BaseModel):
@@ -85,6 +88,23 @@ def _mobility(sheet: Sheet, tool: Plane | Capsule) -> Float[np.ndarray, " v"]:
     return np.clip((share - 0.08) / 0.2, 0, 1)
 
 
+def _put_back(moved: Float[np.ndarray, "v 3"], before: Float[np.ndarray, "v 3"]) -> Float[np.ndarray, "v 3"]:
+    """Undo the rigid motion of what was not deformed, so that a push is neither measured nor labelled as a dent.
+
+    Kabsch's least-squares rotation (1976), reweighted after Geman and McClure (1987) so that the dent has no say.
+    """
+    back = moved
+    for _ in range(REWEIGHTINGS):
+        distance2 = np.square(back - before).sum(axis=1)
+        weight = 1 / (1 + distance2 / UNMOVED_M**2) ** 2
+        weight /= weight.sum()
+        from_centre, to_centre = weight @ back, weight @ before
+        u, _, vt = np.linalg.svd((back - from_centre).T @ (weight[:, None] * (before - to_centre)))
+        u[:, 2] *= np.sign(np.linalg.det(u @ vt))  # a rotation, never a reflection
+        back = (back - from_centre) @ (u @ vt) + to_centre
+    return back
+
+
 def _measure(before: Sheet, after: Sheet, flow: Float[np.ndarray, " v"]) -> dict[str, float]:
     labelled = marked_faces(after, DEFORMATION)
     kept = ~after.removed
@@ -117,7 +137,7 @@ def crush(product: Product, config: CrushConfig, strength: float, rng: np.random
             sheet.vertices[back], kept, sheet.mechanics, tool, mobility=_mobility(sheet, tool)[back], core=product.core
         )
         moved, flow = sheet.vertices.copy(), np.zeros(len(sheet.vertices))
-        moved[back], flow[back] = pressed, kept_flow
+        moved[back], flow[back] = _put_back(pressed, sheet.vertices[back]), kept_flow
     after = replace(sheet, vertices=moved)
     limit = max(config.threshold_mm, 1000 * config.threshold_share * float(sides.max()))
     marks = sheet.marks.copy()

@@ -104,7 +104,10 @@ def _cut_slit(sheet: Sheet, spot: _Spot, angle: float, start: float, end: float,
     edges, _ = mesh_edges(sheet.faces)
     on_line = (line[edges] == 0).all(axis=1)
     middle = x[edges].mean(axis=1)
-    return unzip_edges(sheet, on_line & (middle > 0.5 * start) & (middle < end))
+    opened = on_line & (middle > 0.5 * start) & (middle < end)
+    marks = sheet.marks.copy()
+    marks[edges[opened].ravel(), PENETRATION] = np.maximum(marks[edges[opened].ravel(), PENETRATION], 1.01)
+    return unzip_edges(replace(sheet, marks=marks), opened)
 
 
 def _push_petals(sheet: Sheet, spot: _Spot, radius: float, depth: float, rng: np.random.Generator) -> Sheet:

@@ -59,10 +59,12 @@ class SeverityRules(BaseModel):
 
 
 def judge_severity(rules: SeverityRules, outcome: Outcome) -> Severity:
-    """Apply the rule of the outcome's kind to what was measured."""
+    """Apply the rule of the outcome's kind to what was measured; what measures 0 did not happen."""
     table = rules.primary if outcome.product.family == "tin" else rules.outer
     limits = table[outcome.kind]
     value = outcome.measures[limits.measure]
+    if value <= 0:
+        return "none"
     if value >= limits.major_from:
         return "major"
     return "minor" if value >= limits.minor_from else "none"

@@ -95,7 +95,7 @@ def _bow(size: Float[np.ndarray, "3"], bow: Float[np.ndarray, "6"]) -> Relief:
     return height
 
 
-def _atlas(panels: list[UInt8[np.ndarray, "h w 3"]]) -> UInt8[np.ndarray, "h w 3"]:
+def _atlas(panels: list[UInt8[np.ndarray, "_ _ 3"]]) -> UInt8[np.ndarray, "h w 3"]:
     height, width = TEXTURE[0] // 2, TEXTURE[1] // 3
     cells = [cv2.resize(p, (width, height), interpolation=cv2.INTER_AREA) for p in panels]
     return np.concatenate([np.concatenate(cells[:3], 1), np.concatenate(cells[3:], 1)])
@@ -122,7 +122,7 @@ def _paint_folding(size: Float[np.ndarray, "3"], brand: str, title: str, rng: np
 
 def _paint_corrugated(size: Float[np.ndarray, "3"], brand: str, rng: np.random.Generator):
     panels = [draw_kraft(rng, w, h) for w, h in _panel_pixels(size)]
-    ink = draw_ink(rng, 20, 90)
+    ink = draw_ink(rng, 20.0, 90.0)
     for k in (0, 2):
         if rng.random() < 0.6:
             h, w = panels[k].shape[:2]
@@ -156,7 +156,7 @@ def _contents(size: Float[np.ndarray, "3"], clearance: float, rng: np.random.Gen
         vertices=vertices,
         faces=faces,
         uv=uv,
-        normals=corner_normals(vertices, faces, crease_deg=30),
+        normals=corner_normals(vertices, faces, crease_deg=30.0),
         materials=(Material("contents", (tone[0], tone[1], tone[2]), 0.0, 0.6),),
         material=np.zeros(n, np.uint8),
         surface=np.full(n, SURFACES.index("contents"), np.uint8),
@@ -173,7 +173,7 @@ def build_carton(item_identifier: str, config: CartonConfig, rng: np.random.Gene
     mechanics, thickness = (CORRUGATED, 3.0) if corrugated else (FOLDING, 0.45)
     brand, title = brand_name(rng), product_title(rng)
     art = _paint_corrugated(size, brand, rng) if corrugated else _paint_folding(size, brand, title, rng)
-    art = np.clip(art * (1 + 0.015 * fractal_noise(rng, *TEXTURE, cell_px=400, octaves=2)[..., None]), 0, 255).astype(
+    art = np.clip(art * (1 + 0.015 * fractal_noise(rng, *TEXTURE, cell_px=400.0, octaves=2)[..., None]), 0, 255).astype(
         np.uint8
     )
     inside = (0.42, 0.3, 0.19) if corrugated else (0.5, 0.48, 0.44)

@@ -28,7 +28,7 @@ class TinConfig(BaseModel):
     slenderness: tuple[float, float] = Field((1.2, 3.4), description="height over radius")
     plain_share: float = Field(0.14, ge=0, le=1, description="share of tins without ribs")
     worn_share: float = Field(
-        0.5, ge=0, le=1, description="share with glue residue, stains and rust specks at the seams"
+        0.4, ge=0, le=1, description="share with glue residue, stains and rust specks at the seams"
     )
 
 
@@ -62,8 +62,8 @@ def _draw_shape(config: TinConfig, rng: np.random.Generator) -> _Shape:
     rings = tuple(
         (
             radius * rng.uniform(0.3, 0.88),
-            rng.uniform(1.2, 2.4) / 1000,
-            rng.choice([-1.0, 1.0, 1.0]) * rng.uniform(0.3, 0.9) / 1000,
+            rng.uniform(1.2, 3.2) / 1000,
+            rng.choice([-1.0, 1.0, 1.0]) * rng.uniform(0.3, 1.3) / 1000,
         )
         for _ in range(int(rng.integers(1, 4)))
     )
@@ -199,7 +199,7 @@ def _paint_ends(color: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     for end in range(2):
         if rng.random() < 0.5:
             continue
-        ink = draw_ink(rng, 10, 130)
+        ink = draw_ink(rng, 10.0, 130.0)
         size = int(rng.uniform(0.15, 0.32) * half)
         x, y = end * half + (half - size) // 2, half + (half - size) // 2
         patch = picture[y : y + size, x : x + size].copy()
@@ -217,21 +217,21 @@ def _paint(config: TinConfig, rng: np.random.Generator) -> tuple[np.ndarray, np.
     """Base colour (sRGB) and metallic-roughness textures: body on the upper half, ends on the lower."""
     n, half = TEXTURE, TEXTURE // 2
     color, rough, metal = np.ones((n, n, 3)), np.ones((n, n)), np.ones((n, n))
-    color *= 1 + 0.02 * fractal_noise(rng, n, n, cell_px=120)[..., None]
-    rough *= 1 + 0.25 * fractal_noise(rng, n, n, cell_px=60)
+    color *= 1 + 0.02 * fractal_noise(rng, n, n, cell_px=120.0)[..., None]
+    rough *= 1 + 0.25 * fractal_noise(rng, n, n, cell_px=60.0)
     weld = int(rng.uniform(0.02, 0.98) * n)
     width = int(rng.integers(3, 9))
     color[:half, weld : weld + width] *= rng.uniform(0.5, 0.85)
     rough[:half, weld : weld + width] *= 1.6
     if rng.random() < config.worn_share:
         dirt = fractal_noise(rng, n, n, cell_px=rng.uniform(15, 60))
-        glue = np.clip((dirt - rng.uniform(2.0, 2.8)) * 3, 0, 1)
-        tone = np.array([0.9, 0.85, rng.uniform(0.5, 0.8)])
+        glue = np.clip((dirt - rng.uniform(2.0, 2.8)) * 3, 0, rng.uniform(0.3, 0.9))
+        tone = np.array([1.0, 0.93, rng.uniform(0.6, 0.9)]) * rng.uniform(0.35, 0.65)
         color = color * (1 - glue[..., None]) + tone * glue[..., None]
         metal *= 1 - glue
-        rough = np.where(glue > 0, 3.0, rough)
+        rough = rough * (1 + 2 * glue)
         edge = np.exp(-np.minimum(np.arange(half), half - 1 - np.arange(half)) / rng.uniform(10, 30))[:, None]
-        specks = fractal_noise(rng, half, n, cell_px=25) + 1.5 * edge
+        specks = fractal_noise(rng, half, n, cell_px=25.0) + 1.5 * edge
         rust = np.clip((specks - rng.uniform(2.2, 3.2)) * 2, 0, 1)
         brown = np.array([0.45, 0.27, 0.12])
         color[:half] = color[:half] * (1 - rust[..., None]) + brown * rust[..., None]
@@ -255,10 +255,10 @@ def build_tin(item_identifier: str, config: TinConfig, rng: np.random.Generator)
         # The texture stores roughness over 3 so that stains can be rougher than the metal.
         return Material(name, (r, g, b), 1.0, min(1.0, 3 * roughness), color, mr)
 
-    rough = rng.uniform(0.06, 0.28)
+    rough = rng.uniform(0.05, 0.2)
     materials = (
         metal("tinplate", grey * tint, rough),
-        metal("tinplate_end", grey * rng.uniform(0.9, 1.1) * lid_tint, rng.uniform(0.15, 0.42)),
+        metal("tinplate_end", grey * rng.uniform(0.9, 1.1) * lid_tint, rng.uniform(0.12, 0.3)),
         Material("tin_inside", (0.55, 0.53, 0.48), 1.0, 0.45),
         Material("tin_edge", (0.6, 0.6, 0.6), 1.0, 0.35),
     )

@@ -1,0 +1,42 @@
+# Two commands do everything, set-up included: `make demo` and `make test`. `make help` lists the rest.
+PYTHON ?= python3.11
+REAL ?=
+BIN := .venv/bin
+RUN := runs/demo
+
+.PHONY: help demo test lint bench clean
+
+help:  ## What can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+.venv/ready: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or name yours with 'make PYTHON=...'"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is not Python 3.11, which Blender's wheel needs: name one with 'make PYTHON=...'"; exit 2; }
+	@$(PYTHON) .ci/check_system.py
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch .venv/ready
+
+demo: .venv/ready  ## Render, train, evaluate, report (REAL=<folder of real captures> adds the real part)
+	$(BIN)/damageland render assets/recipes/demo.yaml --out $(RUN)
+	$(BIN)/damageland train $(RUN) --out $(RUN)/model
+	$(BIN)/damageland evaluate --model $(RUN)/model --data $(RUN) --out $(RUN)/report $(if $(REAL),--real $(REAL))
+	@echo "Report: $(CURDIR)/$(RUN)/report/report.html"
+	@if [ -z "$$CI" ] && command -v xdg-open >/dev/null && [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then xdg-open $(RUN)/report/report.html; fi
+
+test: .venv/ready  ## Lint, types and tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/python -m pytest
+
+lint: .venv/ready  ## Format, lint, types
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/pyright
+
+bench: .venv/ready  ## Print every figure that the documentation quotes
+	$(BIN)/python bench/bench.py
+
+clean:  ## Remove the environment and all runs
+	rm -rf .venv runs

@@ -1,0 +1,108 @@
+"""Scuff: rust on tin, stains and rubbed print on board. Yields ``superficial``: the surface changes, not the shape."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Int
+from pydantic import BaseModel, ConfigDict, Field
+
+from ...sim.scene import KINDS, Material
+from ..artwork import fractal_noise
+from ..mesh import Sheet, face_areas
+from ..products.product import Product
+from .outcome import Outcome, marked_faces
+
+SUPERFICIAL = KINDS.index("superficial")
+
+
+class ScuffConfig(BaseModel):
+    """How surfaces are spoilt. Strength scales the share of the surface that is covered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    share: tuple[float, float] = Field((0.003, 0.35), description="share of the sheet covered, at strength 0 and 1")
+    patch_mm: tuple[float, float] = Field((4.0, 45.0), description="size of the largest patches")
+    edge_pull: tuple[float, float] = Field((0.0, 1.2), description="how much rust prefers the ends of a tin")
+
+
+def _mask(sheet: Sheet, config: ScuffConfig, share: float, rng: np.random.Generator) -> Float[np.ndarray, "h w"]:
+    """How spoilt each texel is, 0-1: a fractal field cut so that ``share`` of the sheet's texels are covered."""
+    texture = sheet.materials[0].base_color_texture
+    assert texture is not None  # every family's outer side has one
+    height, width = texture.shape[:2]
+    texels_per_mm = np.sqrt(height * width / (1e6 * face_areas(sheet.rest, sheet.faces).sum()))
+    field = fractal_noise(rng, height, width, cell_px=texels_per_mm * rng.uniform(*config.patch_mm), octaves=6)
+    if sheet.name == "tin":
+        row = np.abs(np.linspace(-1, 1, height // 2)) ** 4  # the body is the upper half of the atlas
+        field[: height // 2] += rng.uniform(*config.edge_pull) * row[:, None]
+    level = float(np.quantile(field, 1 - share))
+    return np.clip((field - level) * 3.0 + 0.5, 0, 1) * (field > level - 0.15)
+
+
+def _rusted(material: Material, mask: Float[np.ndarray, "h w"], rng: np.random.Generator) -> Material:
+    """Tinplate under rust: orange to dark brown, rough, no longer metal."""
+    color, rough_metal = material.base_color_texture, material.metallic_roughness_texture
+    assert color is not None and rough_metal is not None
+    height, width = mask.shape
+    age = np.clip(0.5 + 0.4 * fractal_noise(rng, height, width, cell_px=40.0, octaves=5), 0, 1)[..., None]
+    fresh, old = np.array([0.85, 0.5, 0.17]), np.array([0.42, 0.22, 0.1])
+    tone = (fresh * (1 - age) + old * age) * rng.uniform(0.8, 1.15) * 255
+    cover = mask[..., None]
+    painted = color * (1 - cover) + np.clip(tone, 0, 255) * cover
+    spoilt = rough_metal.astype(np.float64)
+    spoilt[..., 1] = np.maximum(spoilt[..., 1], 255 * mask)
+    spoilt[..., 2] *= 1 - 0.92 * mask
+    return replace(
+        material, base_color_texture=painted.astype(np.uint8), metallic_roughness_texture=spoilt.astype(np.uint8)
+    )
+
+
+def _stained(material: Material, mask: Float[np.ndarray, "h w"], rng: np.random.Generator) -> Material:
+    """Board that is soiled (darker) or rubbed (its fibres show)."""
+    color = material.base_color_texture
+    assert color is not None
+    cover = mask[..., None]
+    if rng.random() < 0.5:
+        dirt = np.array([0.5, 0.42, 0.33]) * rng.uniform(0.5, 1.1)
+        painted = color * (1 - 0.75 * cover * (1 - dirt))
+    else:
+        lines = fractal_noise(rng, *mask.shape, cell_px=6.0, octaves=2)
+        rubbed = cover * np.clip(0.5 + 0.5 * lines, 0, 1)[..., None]
+        painted = color * (1 - rubbed) + np.array([205, 198, 186]) * rubbed
+    return replace(material, base_color_texture=np.clip(painted, 0, 255).astype(np.uint8))
+
+
+def _vertex_cover(sheet: Sheet, mask: Float[np.ndarray, "h w"]) -> Float[np.ndarray, " v"]:
+    """Mask at each vertex: the largest over the texels that its corners show."""
+    height, width = mask.shape
+    soft = cv2.GaussianBlur(mask, (0, 0), 1.5)
+    x: Int[np.ndarray, "f 3"] = np.clip(sheet.uv[..., 0] * width, 0, width - 1).astype(int)
+    y: Int[np.ndarray, "f 3"] = np.clip((1 - sheet.uv[..., 1]) * height, 0, height - 1).astype(int)
+    cover = np.zeros(len(sheet.rest))
+    np.maximum.at(cover, sheet.faces.ravel(), soft[y, x].ravel())
+    return cover
+
+
+def scuff(product: Product, config: ScuffConfig, strength: float, rng: np.random.Generator) -> Outcome:
+    """Spoil the surface of a product's first sheet; strength 0 is the identity."""
+    sheet = product.sheets[0]
+    low, high = config.share
+    share = low * (high / low) ** strength
+    if strength > 0:
+        mask = _mask(sheet, config, share, rng)
+        spoil = _rusted if sheet.name == "tin" else _stained
+        outer = len(sheet.materials) - 2  # the last two are the inner side and the cut edge
+        seeds = rng.integers(2**31)
+        painted = tuple(spoil(m, mask, np.random.default_rng(seeds)) for m in sheet.materials[:outer])
+        marks = sheet.marks.copy()
+        marks[:, SUPERFICIAL] = np.maximum(marks[:, SUPERFICIAL], 2 * _vertex_cover(sheet, mask))
+        sheet = replace(sheet, materials=(*painted, *sheet.materials[outer:]), marks=marks)
+    covered = marked_faces(sheet, SUPERFICIAL) & ~sheet.removed
+    return Outcome(
+        product=replace(product, sheets=(sheet, *product.sheets[1:])),
+        kind="superficial",
+        generator="scuff",
+        parameters={"share": share, "strength": strength},
+        measures={"area_mm2": 1e6 * float(face_areas(sheet.rest, sheet.faces)[covered].sum())},
+    )
