@@ -78,6 +78,8 @@ def _require_blender() -> None:
 def check(folder: Positional[Path]) -> None:
     """Verify a data set: checksums, counts, alignment of labels, value ranges, manifest.
 
+    Example: damageland check runs/demo
+
     Args:
         folder: A folder that `damageland render` made.
     """

@@ -150,7 +150,8 @@ def bench_photoreal(plan: Plan, indices: list[int]) -> list[Figure]:
 
     rows: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder:
-        make_capture(plan, indices[0], Path(folder))  # starts Blender and compiles the solver
+        first = compose(plan, indices[0])
+        cycles_colour([first.scene], resized(first.booth, 32), samples=1, seed=0)  # starts Blender
         for index in indices:
             gc.collect()
             with stopwatch() as seconds:
@@ -207,7 +208,7 @@ def bench_preview_and_truth(composed: Composed) -> list[Figure]:
         def truth(booth: Booth = booth) -> object:
             return trace_truth(composed.scene, booth)
 
-        seconds = median_seconds(preview, runs=3)
+        seconds = median_seconds(preview, runs=3 if side == 224 else 2)
         figures.append(Figure("preview", f"{side} px, 4 samples", cameras / seconds, "views/s"))
         figures.append(Figure("truth", f"{side} px", cameras / median_seconds(truth, runs=5), "views/s"))
     return sorted(figures, key=lambda figure: figure.group)
@@ -286,14 +287,19 @@ def main() -> None:
     console = Console(width=110 if not os.isatty(1) else None)
     console.print(before, highlight=False)
 
+    fast, photoreal = demo_plan(photoreal=False), demo_plan(photoreal=True)
+    chosen = units_of_each_family(fast, 2)
+    captures: list[Capture] = []
     figures = [Figure("orientation", "fixed numpy workload", 1000 * median_seconds(numpy_workload, runs=5), "ms")]
-    figures += bench_solvers()
-    fast = demo_plan(photoreal=False)
-    chosen = units_of_each_family(fast, 3)
-    figures += bench_preview_and_truth(compose(fast, chosen[0]))
-    captures = [capture for index in chosen for capture in shoot(fast, compose(fast, index))]
-    figures += bench_learning(captures)
-    figures += bench_photoreal(demo_plan(photoreal=True), chosen[:4])
+    for told, work in (
+        ("damage solvers", bench_solvers),
+        ("preview and truth", lambda: bench_preview_and_truth(compose(fast, chosen[0]))),
+        ("learning: captures", lambda: captures.extend(c for k in chosen for c in shoot(fast, compose(fast, k))) or []),
+        ("learning", lambda: bench_learning(captures)),
+        ("photoreal", lambda: bench_photoreal(photoreal, chosen[:3])),
+    ):
+        console.print(f"[{time.perf_counter() - start:4.0f} s] {told} …", highlight=False, markup=False)
+        figures += work()
     figures += ratios(figures)
 
     table = Table("", "", title=f"damageland bench, {time.perf_counter() - start:.0f} s", show_header=False)

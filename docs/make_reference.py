@@ -30,6 +30,7 @@ BOOTH = {
     "Surfaces of tray and walls": booth.SurfaceSpec,
     "Environment of a booth": booth.EnvironmentSpec,
 }
+OTHERS = (Recipe, ProductSpec, DamageSpec, Limits)
 
 MEANING = {
     "Recipe.damaged_share": "share of captures that are damaged; each of them gets a pristine twin",

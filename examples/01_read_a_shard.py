@@ -15,20 +15,24 @@ import numpy as np
 import webdataset as wds
 
 
+def decode(data: bytes) -> np.ndarray:
+    """Pixels as they were written: BGR for colour, 16 bits for depth."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    return image
+
+
 def main(shard: str) -> None:
-    # The five lines: any camera, any image, by its key.
     for sample in wds.WebDataset(shard, shardshuffle=False):
         about = json.loads(sample["json"])
         camera = about["views"][0]["camera"]
-        rgb = cv2.imdecode(np.frombuffer(sample[f"{camera}.rgb.jpg"], np.uint8), cv2.IMREAD_COLOR)
-        damage = cv2.imdecode(np.frombuffer(sample[f"{camera}.damage.png"], np.uint8), cv2.IMREAD_UNCHANGED)
+        bgr, damage = decode(sample[f"{camera}.rgb.jpg"]), decode(sample[f"{camera}.damage.png"])
 
-        told = f"{about['capture_id']}: {camera} {rgb.shape[1]}x{rgb.shape[0]}, defect {about['defect']}"
+        told = f"{about['capture_id']}: {camera} {bgr.shape[1]}x{bgr.shape[0]}, defect {about['defect']}"
         told += f", {np.count_nonzero(damage)} damaged pixels"
         if f"{camera}.depth.png" in sample:
-            steps = cv2.imdecode(np.frombuffer(sample[f"{camera}.depth.png"], np.uint8), cv2.IMREAD_UNCHANGED)
-            metres = steps * 1e-4
-            told += f", median depth {np.median(metres[steps > 0]):.3f} m"
+            metres = decode(sample[f"{camera}.depth.png"]) * 1e-4
+            told += f", median depth {np.median(metres[metres > 0]):.3f} m"
         print(told)
 
 

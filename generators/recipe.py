@@ -2,10 +2,10 @@
 
 import hashlib
 import importlib.metadata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import yaml
@@ -41,10 +41,15 @@ class _Spec(BaseModel):
 class ProductSpec(_Spec):
     """Products of one family."""
 
-    family: Literal["carton", "tin"] = Field(description="packaging family")
+    family: str = Field(description="packaging family: one of the catalogue's")
     count: int = Field(ge=1, le=1_000_000, description="different products")
     weight: float = Field(1.0, gt=0, description="how often this family is captured")
     config: dict[str, Any] = Field(default={}, description="changes to the family's ranges")
+
+    @field_validator("family")
+    @classmethod
+    def _known_family(cls, value: str) -> str:
+        return _one_of(value, FAMILIES)
 
     @model_validator(mode="after")
     def _known_config(self) -> "ProductSpec":
@@ -55,10 +60,15 @@ class ProductSpec(_Spec):
 class DamageSpec(_Spec):
     """How often and how hard one generator strikes."""
 
-    generator: Literal["crush", "hole", "scuff"] = Field(description="damage generator")
+    generator: str = Field(description="damage generator: one of the table's")
     weight: float = Field(1.0, gt=0)
     strength: Range = Field((0.2, 1.0), description="0 is nothing, 1 the most; [low, high] is drawn from uniformly")
     config: dict[str, Any] = Field(default={}, description="changes to the generator's ranges")
+
+    @field_validator("generator")
+    @classmethod
+    def _known_generator(cls, value: str) -> str:
+        return _one_of(value, DAMAGES)
 
     @field_validator("strength")
     @classmethod
@@ -71,6 +81,12 @@ class DamageSpec(_Spec):
     def _known_config(self) -> "DamageSpec":
         _check_config(self.config, DAMAGES[self.generator][0], self.generator)
         return self
+
+
+def _one_of(value: str, table: Mapping[str, Any]) -> str:
+    if value not in table:
+        raise ValueError(f"expected one of {', '.join(sorted(table))}")
+    return value
 
 
 def _check_config(config: dict[str, Any], model: type[BaseModel], name: str) -> None:
@@ -199,24 +215,25 @@ def _draw_pose(product: Product, rng: np.random.Generator) -> Float[np.ndarray, 
     return T
 
 
-def _stand(product: Product, pose: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "4 4"]:
-    """Complete a pose so that the pristine product stands on the tray with its middle at the drawn place."""
-    points = np.concatenate([finish_sheet(sheet)[0].vertices for sheet in product.sheets]) @ pose[:3, :3].T
+def _finish(product: Product) -> Scene:
+    """Finish a product's sheets, in its item frame."""
+    finished = [finish_sheet(sheet) for sheet in product.sheets]
+    gone = tuple(lost for _, lost in finished if lost is not None)
+    return Scene((*(part for part, _ in finished), *product.contents), gone)
+
+
+def _stand(item: Scene, pose: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "4 4"]:
+    """Complete a pose so that the item stands on the tray with its middle at the drawn place."""
+    points = np.concatenate([part.vertices for part in item.parts]) @ pose[:3, :3].T
     low, high = points.min(axis=0), points.max(axis=0)
     T = pose.copy()
     T[:3, 3] = [*(pose[:2, 3] - (low + high)[:2] / 2), -low[2]]
     return T
 
 
-def _place(product: Product, pose: Float[np.ndarray, "4 4"]) -> Scene:
-    """Finish a product's sheets and put it where it stands; a damaged item stays where its twin is."""
-    parts, gone = [], []
-    for sheet in product.sheets:
-        part, lost = finish_sheet(sheet)
-        parts.append(transform_part(part, pose))
-        gone += [] if lost is None else [transform_part(lost, pose)]
-    parts += [transform_part(part, pose) for part in product.contents]
-    return Scene(tuple(parts), tuple(gone))
+def _place(item: Scene, T_world_item: Float[np.ndarray, "4 4"]) -> Scene:
+    parts, gone = ((tuple(transform_part(part, T_world_item) for part in group)) for group in (item.parts, item.gone))
+    return Scene(parts, gone)
 
 
 def _draw_damage(recipe: Recipe, product: Product, index: int) -> Outcome:
@@ -240,14 +257,18 @@ def compose(plan: Plan, index: int) -> Composed:
         spec, identifier = _draw_product(recipe, keys, index)
         capture_id = f"{recipe.name}-{index - gallery:06d}"
     product = build_product(recipe, spec, identifier)
-    pose = _stand(product, _draw_pose(product, generator_for(recipe.seed, index, "pose")))
+    item = _finish(product)
+    # A damaged item stays where its twin stands: the pristine item's extent places both.
+    pose = _stand(item, _draw_pose(product, generator_for(recipe.seed, index, "pose")))
     booth = draw_booth(plan.booth, generator_for(recipe.seed, index, "booth"))
-    pristine = _place(product, pose)
+    pristine = _place(item, pose)
     damaged = index >= gallery and generator_for(recipe.seed, index, "label").random() < recipe.damaged_share
     if not damaged:
         return Composed(capture_id, index, product, pristine, None, (), booth, index < gallery)
     outcome = _draw_damage(recipe, product, index)
-    return Composed(capture_id, index, product, _place(outcome.product, pose), pristine, (outcome,), booth, False)
+    return Composed(
+        capture_id, index, product, _place(_finish(outcome.product), pose), pristine, (outcome,), booth, False
+    )
 
 
 def _draw_product(recipe: Recipe, keys: list[tuple[ProductSpec, str]], index: int) -> tuple[ProductSpec, str]:

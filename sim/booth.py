@@ -27,7 +27,7 @@ class DepthSensor:
     grazing_deg: float
     """Surfaces seen at a larger angle to their normal than this return nothing."""
     gloss_loss: float
-    """Chance of no return at a mirror-like metal pixel facing the sensor, 0-1."""
+    """Chance of no return at a metal pixel more than 35° off its normal, 0-1; about a third of it when facing."""
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ occlusion ray and one reflection ray; passes are averaged.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from .booth import AreaLight, Booth, Camera
 from .rays import Caster, Hits, build_caster, cast, occluded
@@ -52,8 +52,39 @@ class _World:
     material: np.ndarray
     """Index of each face into ``materials``."""
     materials: tuple[Material, ...]
-    textures: tuple[Float[np.ndarray, "h w 3"] | None, ...]
+    textures: tuple[Float[np.ndarray, "_ _ 3"] | None, ...]
     emission: Float[np.ndarray, "m 3"]
+
+
+@dataclass(frozen=True)
+class _Dice:
+    """Random numbers that belong to pixels: a twin draws the same ones, whichever other rays hit or are followed."""
+
+    seed: tuple[int, ...]
+    count: int
+    """Pixels of the picture."""
+    pixel: Int[np.ndarray, " n"]
+    """Of each ray."""
+
+    def throw(self, depth: int) -> "_Throw":
+        """Begin the draws of one level of reflection."""
+        return _Throw(np.random.default_rng([*self.seed, 1 + depth]), self)
+
+    def take(self, rays: Int[np.ndarray, " m"]) -> "_Dice":
+        """Keep some of the rays."""
+        return replace(self, pixel=self.pixel[rays])
+
+
+@dataclass(frozen=True)
+class _Throw:
+    rng: np.random.Generator
+    dice: _Dice
+
+    def uniform(self) -> Float[np.ndarray, " n"]:
+        return self.rng.random(self.dice.count, np.float32)[self.dice.pixel]
+
+    def normal(self) -> Float[np.ndarray, "n 3"]:
+        return self.rng.standard_normal((self.dice.count, 3), np.float32)[self.dice.pixel]
 
 
 def _light_part(light: AreaLight) -> Part:
@@ -159,7 +190,8 @@ def _surface(world: _World, hits: Hits, origins, directions) -> _Surface:
     """Shading inputs where rays hit; rays that miss must have been left out."""
     face = world.caster.first_face[hits.part] + hits.face
     normal = _unit(np.einsum("nkc,nk->nc", world.normals[face], hits.weights))
-    normal *= np.where(np.einsum("ij,ij->i", normal, directions) > 0, np.float32(-1), np.float32(1))[:, None]
+    behind = np.einsum("ij,ij->i", normal, directions) > 0
+    normal *= np.where(behind, np.float32(-1), np.float32(1))[:, None]
     uv = np.einsum("nkc,nk->nc", world.uv[face], hits.weights)
     index = world.material[face]
     n = len(face)
@@ -173,7 +205,12 @@ def _surface(world: _World, hits: Hits, origins, directions) -> _Surface:
         roughness[at], metallic[at] = m.roughness * factors[:, 1], m.metallic * factors[:, 2]
     at = origins + hits.distance[:, None] * directions
     return _Surface(
-        at + 2e-5 * normal, normal, np.clip(base, 0, 1), metallic, np.clip(roughness, 0.03, 1), world.emission[index]
+        at + 2e-5 * normal,
+        normal,
+        np.clip(base, 0, 1),
+        metallic,
+        np.clip(roughness, 0.03, 1),
+        np.where(behind[:, None], np.float32(0), world.emission[index]),  # a lamp's back is dark
     )
 
 
@@ -200,19 +237,19 @@ def _look_up(world: _World, direction: Float[np.ndarray, "n 3"], roughness: Floa
 
 
 def _lamps(
-    world: _World, s: _Surface, view: Float[np.ndarray, "n 3"], rng: np.random.Generator, *, shadows: bool
+    world: _World, s: _Surface, view: Float[np.ndarray, "n 3"], throw: _Throw, *, shadows: bool
 ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
     """What the area lights send: irradiance over pi, and gloss before Fresnel (GGX; Walter et al., 2007)."""
     matt, gloss = np.zeros((len(s.at), 3), np.float32), np.zeros((len(s.at), 3), np.float32)
     alpha2 = s.roughness**4
     for light in world.lights:
         T, radiance = _single(light.T_world_light), np.array(light.radiance, np.float32)
-        a, b = ((rng.random(len(s.at), np.float32) - np.float32(0.5)) * np.float32(side) for side in light.size_m)
+        a, b = ((throw.uniform() - np.float32(0.5)) * np.float32(side) for side in light.size_m)
         to = T[:3, 3] + a[:, None] * T[:3, 0] + b[:, None] * T[:3, 1] - s.at
         squared = np.einsum("ij,ij->i", to, to)
         unit = to / np.sqrt(squared)[:, None]
         facing = np.clip(np.einsum("ij,ij->i", unit, s.normal), 0, None)
-        form = facing * np.clip(-unit @ T[:3, 2], 0, None) * light.size_m[0] * light.size_m[1] / squared
+        form = facing * np.clip(unit @ T[:3, 2], 0, None) * light.size_m[0] * light.size_m[1] / squared
         if shadows:
             lit = form > 1e-6
             blocked = occluded(world.caster, s.at[lit], to[lit], np.full(int(lit.sum()), 0.999))
@@ -226,30 +263,27 @@ def _lamps(
     return matt, gloss
 
 
-def _hemisphere(normal: Float[np.ndarray, "n 3"], rng: np.random.Generator) -> Float[np.ndarray, "n 3"]:
+def _hemisphere(normal: Float[np.ndarray, "n 3"], throw: _Throw) -> Float[np.ndarray, "n 3"]:
     """Cosine-weighted directions: the normal plus a point of the unit sphere."""
-    return _unit(normal * np.float32(1.0001) + _unit(rng.standard_normal(normal.shape, np.float32)))
+    return _unit(normal * np.float32(1.0001) + _unit(throw.normal()))
 
 
-def _ambient(world: _World, s: _Surface, rng: np.random.Generator, *, shadows: bool) -> Float[np.ndarray, "n 3"]:
+def _ambient(world: _World, s: _Surface, throw: _Throw, *, shadows: bool) -> Float[np.ndarray, "n 3"]:
     """Irradiance over pi from the surroundings, with occlusion."""
     ambient = np.maximum(_sh(s.normal) @ world.irradiance, np.float32(0))
     if shadows:
-        blocked = occluded(world.caster, s.at, _hemisphere(s.normal, rng), np.full(len(s.at), 0.5))
+        blocked = occluded(world.caster, s.at, _hemisphere(s.normal, throw), np.full(len(s.at), 0.5))
         ambient = (
             ambient * np.where(blocked, np.float32(0.25), np.float32(1))[:, None]
         )  # a blocker sends back some light of its own
     return ambient
 
 
-def _reflected_directions(s: _Surface, directions, rng: np.random.Generator):
+def _reflected_directions(s: _Surface, directions, throw: _Throw):
     """One GGX half vector per hit (Walter et al., 2007), and the cosine towards it."""
     view = -_unit(directions)
     alpha = s.roughness**2
-    u, phi = (
-        np.float32(LOBE) * rng.random(len(alpha), np.float32),
-        np.float32(2 * np.pi) * rng.random(len(alpha), np.float32),
-    )
+    u, phi = np.float32(LOBE) * throw.uniform(), np.float32(2 * np.pi) * throw.uniform()
     tangent = alpha * np.sqrt(u / np.maximum(1 - u, 1e-6))
     helper = np.where(np.abs(s.normal[:, 2:]) < 0.9, _single(np.eye(3)[2:]), _single(np.eye(3)[:1]))
     x = _unit(np.cross(helper, s.normal))
@@ -262,7 +296,7 @@ def _reflected_directions(s: _Surface, directions, rng: np.random.Generator):
 
 
 def _shade(
-    world: _World, hits: Hits, origins, directions, rng: np.random.Generator, depth: int, gloss_of: np.ndarray
+    world: _World, hits: Hits, origins, directions, dice: _Dice, depth: int, gloss_of: np.ndarray
 ) -> Float[np.ndarray, "n 3"]:
     """Radiance along rays; ``depth`` reflections are followed. ``gloss_of`` is the roughness the rays come from."""
     color = np.zeros((len(origins), 3), np.float32)
@@ -275,11 +309,13 @@ def _shade(
     s = _surface(world, sub, origins[hit], directions[hit])
     view = -_unit(directions[hit])
     first = depth == 2
-    matt, gloss = _lamps(world, s, view, rng, shadows=first)
-    out = s.base * (1 - s.metallic)[:, None] * (_ambient(world, s, rng, shadows=first) + matt)
+    dice = dice.take(hit)
+    throw = dice.throw(depth)
+    matt, gloss = _lamps(world, s, view, throw, shadows=first)
+    out = s.base * (1 - s.metallic)[:, None] * (_ambient(world, s, throw, shadows=first) + matt)
     # A lamp's own light reaches rough surfaces through _lamps: counting it on a hit too would double it.
     out += s.emission * (gloss_of[hit] <= SHARP)[:, None]
-    way, cosine = _reflected_directions(s, directions[hit], rng)
+    way, cosine = _reflected_directions(s, directions[hit], throw)
     f0 = 0.04 * (1 - s.metallic)[:, None] + s.base * s.metallic[:, None]
     fresnel = f0 + (np.maximum(1 - s.roughness[:, None], f0) - f0) * ((1 - cosine) ** 5)[:, None]
     out += fresnel * gloss
@@ -287,7 +323,7 @@ def _shade(
     follow, rest = np.flatnonzero(followed), np.flatnonzero(~followed)
     if len(follow):
         again = cast(world.caster, s.at[follow], way[follow])
-        bounced = _shade(world, again, s.at[follow], way[follow], rng, depth - 1, s.roughness[follow])
+        bounced = _shade(world, again, s.at[follow], way[follow], dice.take(follow), depth - 1, s.roughness[follow])
         ceiling = np.where(s.roughness[follow] > SHARP, ROUGH_FIREFLY, FIREFLY).astype(np.float32)
         out[follow] += fresnel[follow] * np.minimum(bounced, ceiling[:, None])
     out[rest] += fresnel[rest] * np.maximum(_sh(way[rest]) @ world.irradiance, 0)
@@ -296,15 +332,16 @@ def _shade(
 
 
 def _render_camera(world: _World, camera: Camera, samples: int, seed: int) -> Float[np.ndarray, "h w 3"]:
-    rng = np.random.default_rng([seed, 0x9E37])
     total = np.zeros((camera.height * camera.width, 3))
     sharp = np.zeros(len(total), np.float32)
     for k in range(samples):
         # One ray in each cell of a lattice over the pixel: smoother edges than independent draws.
         shift = np.array([(k + 0.5) / samples, ((k * 0.618034) + 0.5) % 1.0]) - 0.5
+        rng = np.random.default_rng([seed, k])
         jitter = shift + (rng.random((camera.height, camera.width, 2)) - 0.5) / samples
         origins, directions = (_single(rays) for rays in pixel_rays(camera, offset=jitter))
-        total += _shade(world, cast(world.caster, origins, directions), origins, directions, rng, 2, sharp)
+        dice = _Dice((seed, k), len(total), np.arange(len(total)))
+        total += _shade(world, cast(world.caster, origins, directions), origins, directions, dice, 2, sharp)
     return (total / samples).reshape(camera.height, camera.width, 3).astype(np.float32)
 
 

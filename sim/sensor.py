@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import simplejpeg
 from jaxtyping import Float, UInt8
+from scipy.special import ndtri
 
 from .booth import Camera
 from .truth import Truth, pixel_rays
@@ -52,12 +53,12 @@ def record_depth(truth: Truth, camera: Camera, rng: np.random.Generator) -> Floa
     z = truth.depth.astype(np.float64)
     grazing = 1 + 0.1 * (np.clip(angle, 0, 85) / (90 - np.clip(angle, 0, 85))) ** 2
     draw = rng.normal(size=(3, *z.shape))
-    smooth = cv2.GaussianBlur(draw[0], (0, 0), 1.0) * 2.0  # neighbours share a correlation window
+    smooth = cv2.GaussianBlur(draw[0], (0, 0), 1.0) * 3.54  # variance 1; neighbours share a window
     noisy = z + sensor.noise_mm_at_1m / 1000 * z**2 * grazing * (0.6 * draw[1] + 0.8 * smooth)
     edge = cv2.dilate(z, np.ones((3, 3))) - cv2.erode(z, np.ones((3, 3))) > 0.02
     loss = rng.random(z.shape)
-    patchy = cv2.GaussianBlur(draw[2], (0, 0), 2.0) * 7.0  # holes come in patches, not as salt and pepper
+    patchy = cv2.GaussianBlur(draw[2], (0, 0), 2.0) * 7.09  # variance 1; holes come in patches, not as salt
     mirror = truth.metallic * sensor.gloss_loss * (0.35 + 0.65 * (angle > 35))
-    lost = (z <= 0) | (angle > sensor.grazing_deg) | (edge & (loss < 0.5)) | (mirror > 0.5 + 0.2 * patchy)
+    lost = (z <= 0) | (angle > sensor.grazing_deg) | (edge & (loss < 0.5)) | (patchy < ndtri(mirror))
     quantum = sensor.quantum_mm / 1000
     return np.where(lost, 0.0, np.round(np.maximum(noisy, 0) / quantum) * quantum).astype(np.float32)

@@ -43,7 +43,7 @@ def _explain(item: Any, model: type[BaseModel]) -> str:
     if item["type"] == "extra_forbidden":
         names = _all_keys(model)
         near = difflib.get_close_matches(str(item["loc"][-1]), names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "known keys here: see `damageland render --help`."
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(dict.fromkeys(names))}."
         return f"{where}: unknown key; {hint}"
     return f"{where}: {item['msg']}; found {item['input']!r}"
 

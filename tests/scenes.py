@@ -1,7 +1,5 @@
 """Simple scenes, cameras and a tiny recipe that tests share. Import with ``import scenes``."""
 
-from functools import cache
-
 import numpy as np
 from damageland.generators.recipe import DamageSpec, Plan, ProductSpec, Recipe, make_plan
 from damageland.sim.booth import (
@@ -104,8 +102,7 @@ def booth_spec(size: int = 64) -> BoothSpec:
     return BoothSpec(name="tiny", lights=(lamp,), cameras=cameras)
 
 
-@cache
-def tiny_plan(**changes) -> Plan:
+def tiny_plan(*, size: int = 64, **changes) -> Plan:
     """Two products, three captures, all damages."""
     fields = {
         "name": "tiny",
@@ -122,4 +119,4 @@ def tiny_plan(**changes) -> Plan:
             DamageSpec(generator="hole", strength=(0.6, 1.0)),
         ),
     } | changes
-    return make_plan(Recipe(**fields), booth_spec())
+    return make_plan(Recipe(**fields), booth_spec(size))

@@ -65,7 +65,9 @@ def fingerprint(*parts: Part | None) -> str:
             digest.update(np.ascontiguousarray(array).tobytes())
         for material in part.materials:
             for texture in (material.base_color_texture, material.metallic_roughness_texture):
-                digest.update(repr(replace(material, base_color_texture=None, metallic_roughness_texture=None)).encode())
+                digest.update(
+                    repr(replace(material, base_color_texture=None, metallic_roughness_texture=None)).encode()
+                )
                 digest.update(b"" if texture is None else texture.tobytes())
     return digest.hexdigest()
 
@@ -309,7 +311,9 @@ def test_gone_part_is_what_was_removed(family: str, seed: int):
     gone = finished(family, "hole", 0.7, seed)[1]
     assert gone is not None and len(gone.faces) == 4**sheet.levels * sheet.removed.sum()
     removed = face_areas(sheet.rest, sheet.faces)[sheet.removed].sum()
-    assert face_areas(gone.vertices, gone.faces).sum() == pytest.approx(removed, rel=0.02 if family == "carton" else 0.12)
+    assert face_areas(gone.vertices, gone.faces).sum() == pytest.approx(
+        removed, rel=0.02 if family == "carton" else 0.12
+    )
     total = face_areas(sheet.rest, sheet.faces).sum()
     before = product(family).sheets[0]
     assert total == pytest.approx(face_areas(before.rest, before.faces).sum(), rel=1e-9)

@@ -1,10 +1,13 @@
-"""The numbered examples run as their users run them: as scripts, on files they might have."""
+"""The examples run as their users run them, and the documentation says what is so."""
 
 import csv
 import os
 import re
+import runpy
 import subprocess
 import sys
+import textwrap
+import types
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import cv2
 import fakes
 import numpy as np
 import pytest
+from damageland.generators.products.tin import TinConfig, build_tin
 from damageland.sim.seed import generator_for
 from damageland.sim.shards import shard_path, write_shard
 
@@ -27,6 +31,13 @@ def run_example(name: str, *arguments: str | Path) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def read_png(path: Path) -> np.ndarray:
+    """Pixels of a file that must be a picture."""
+    image = cv2.imread(str(path))
+    assert image is not None
+    return image
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -61,7 +72,7 @@ def test_damaging_a_product_changes_the_picture_where_it_says(tmp_path: Path) ->
     text = run_example("02_damage_one_product.py", picture)
     measures = dict(re.findall(r"(\w+_(?:mm|mm2|ml)) +(-?[\d.]+)", text))
     assert float(measures["depth_mm"]) > 1 and float(measures["volume_loss_ml"]) > 0
-    pristine, crushed, marked = np.split(cv2.imread(str(picture)).astype(int), 3, axis=1)
+    pristine, crushed, marked = np.split(read_png(picture).astype(int), 3, axis=1)
     red = (marked != crushed).any(axis=2)
     assert int(re.findall(r"(\d+) of \d+ pixels", text)[0]) >= red.sum() > 0
     difference = np.abs(crushed - pristine).mean(axis=2)
@@ -92,4 +103,73 @@ def test_scoring_a_folder_gives_a_score_and_a_mask_each(tmp_path: Path) -> None:
     assert list(pictures) == [row["capture_id"] for row in rows]
     assert all(0 <= float(row["pred"]) <= 1 for row in rows)
     for name, picture in pictures.items():
-        assert picture.shape[:2] == cv2.imread(str(tmp_path / "masks" / f"{name}.png"), cv2.IMREAD_GRAYSCALE).shape
+        assert picture.shape[:2] == read_png(tmp_path / "masks" / f"{name}.png").shape[:2]
+
+
+def test_worked_example_of_a_damage_keeps_a_damages_promises(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The damage that CONTRIBUTING.md writes out is the identity at strength 0, else dents, labels and repeats."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    code = textwrap.dedent(re.findall(r"^ *```python\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)[0])
+    module = types.ModuleType("damageland.generators.damage.crease")
+    module.__package__ = "damageland.generators.damage"
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(code, "CONTRIBUTING.md", "exec"), module.__dict__)
+    tin = build_tin("t", TinConfig(), generator_for(1, 0, "product"))
+    apply = partial(module.crease, tin, module.CreaseConfig())
+    before, same = tin.sheets[0], apply(0.0, generator_for(2, 0, "d")).product.sheets[0]
+    assert np.array_equal(before.vertices, same.vertices) and np.array_equal(before.marks, same.marks)
+    first, again = (apply(1.0, generator_for(2, 0, "d")) for _ in range(2))
+    after = first.product.sheets[0]
+    assert np.array_equal(after.vertices, again.product.sheets[0].vertices)
+    marked, moved = (after.marks >= 1).any(axis=1), 1000 * np.linalg.norm(after.vertices - before.vertices, axis=1)
+    assert 0 < marked.sum() < len(marked) and np.array_equal(marked, moved >= 0.5)
+    assert 0 < first.measures["depth_mm"] == pytest.approx(moved.max())
+
+
+def run_script(path: str) -> types.SimpleNamespace:
+    """Names of a script of this repository, not run as a program."""
+    return types.SimpleNamespace(**runpy.run_path(str(ROOT / path), run_name="script"))
+
+
+def test_reference_of_keys_is_up_to_date() -> None:
+    """docs/recipes.md is what docs/make_reference.py writes, and explains every key; nothing there is left over."""
+    script = run_script("docs/make_reference.py")
+    assert script.page() == (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8"), (
+        "run `python docs/make_reference.py`"
+    )
+    models = {m.__name__: m for m in (*script.BOOTH.values(), *script.OTHERS)}
+    for key in script.MEANING:
+        model, name = key.split(".")
+        assert models[model].model_fields[name].description is None, f"{key} describes itself: drop it from MEANING"
+
+
+def test_bench_times_functions_that_exist() -> None:
+    """Every stage that the bench times is a function of the pipeline, and restored when the stopwatch ends."""
+    script = run_script("bench/bench.py")
+    before = [getattr(module, name) for module, name, _ in script.STAGES]
+    recipe = script.demo_plan(photoreal=False).recipe
+    with script.stopwatch() as seconds:
+        script.recipes.build_product(recipe, recipe.products[0], "bench-tin-00000")
+    assert seconds["product"] > 0
+    assert before == [getattr(module, name) for module, name, _ in script.STAGES]
+
+
+def test_links_of_the_documentation_lead_somewhere() -> None:
+    """Every relative link and picture of the documentation names a file that is there."""
+    for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert "://" in target or (page.parent / target).is_file(), f"{page.name}: {target}"
+
+
+def test_readme_names_every_command_and_folder() -> None:
+    """The README's tree and its commands are those of the repository."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    from damageland.cli import COMMANDS
+
+    assert all(f"damageland {name}" in text for name in COMMANDS)
+    for folder in ("sim", "generators", "train", "evaluate", "assets", "bench", "examples", "docs", "tests"):
+        assert re.search(rf"^{folder}/", text, re.MULTILINE), folder
+    tree, folder = text.split("```text\n")[-1].split("```")[0], ROOT
+    for indent, name in re.findall(r"^( *)([\w./-]+)  ", tree, re.MULTILINE):
+        folder = folder if indent else ROOT / name
+        assert (folder / name if indent else folder).exists(), f"the tree names {indent}{name}"

@@ -169,7 +169,7 @@ def random_shapes(
     y, x = torch.meshgrid(torch.arange(side) / side, torch.arange(side) / side, indexing="ij")
     for _ in range(count):
         centre = uniform(n * 2, -0.2, 1.2, rng).view(2, n, 1, 1)
-        angle = uniform(n, 0, torch.pi, rng)[:, None, None]
+        angle = uniform(n, 0.0, torch.pi, rng)[:, None, None]
         u = (x - centre[0]) * torch.cos(angle) + (y - centre[1]) * torch.sin(angle)
         v = (y - centre[1]) * torch.cos(angle) - (x - centre[0]) * torch.sin(angle)
         size = torch.exp(uniform(n * 2, -3.0, -0.4, rng)).view(2, n, 1, 1)

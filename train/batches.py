@@ -66,6 +66,8 @@ class DetectBatch:
     """Which target a view counts for."""
     target: Float32[Tensor, " s"]
     """1 for segments of which some view shows damage, 0 for segments of which none does."""
+    pairs: int
+    """Row i shows a damage and row pairs + i is the same crop of its twin, for i < pairs."""
 
 
 def ahead(draw: Callable[[], T], count: int) -> Iterator[T]:
@@ -113,7 +115,7 @@ def draw_locate_batch(
     batch = crop(batch, windows, config.locate_px)
     batch = vary_appearance(swap_backgrounds(batch, draw, share=LOCATE_SWAP, pictures=False), draw)
     share = torch.nn.functional.avg_pool2d(batch.item, LOCATE_STRIDE)[:, 0]
-    return standardise(batch.rgb), share
+    return standardise(batch.rgb).contiguous(memory_format=torch.channels_last), share
 
 
 def draw_detect_batch(
@@ -130,7 +132,7 @@ def draw_detect_batch(
     masked = np.ones(len(rows), bool)
     segment, target = np.arange(len(rows)), views.target[rows]
     if real is None:
-        return _assemble([batch], masked, segment, target)
+        return _assemble([batch], masked, segment, target, pairs)
     captures = max(2, round(config.real_share * (2 * config.pairs + config.unpaired)))
     real_rows, real_segment, real_target = _draw_real(real, captures, rng)
     real_batch = _augmented(real.views, real_rows, np.arange(len(real_rows)), config, draw)
@@ -139,6 +141,7 @@ def draw_detect_batch(
         np.concatenate([masked, real.views.masked[real_rows]]),
         np.concatenate([segment, len(rows) + real_segment]),
         np.concatenate([target, real_target]),
+        pairs,
     )
 
 
@@ -168,13 +171,16 @@ def _draw_real(
     return np.concatenate(rows), segment, np.array(target, np.float32)
 
 
-def _assemble(batches: list[Batch], masked: np.ndarray, segment: np.ndarray, target: np.ndarray) -> DetectBatch:
+def _assemble(
+    batches: list[Batch], masked: np.ndarray, segment: np.ndarray, target: np.ndarray, pairs: int
+) -> DetectBatch:
     x = torch.cat([network_input(batch.rgb, batch.depth) for batch in batches])
     return DetectBatch(
-        x=x,
+        x=x.contiguous(memory_format=torch.channels_last),
         damage=torch.cat([batch.damage for batch in batches]),
         seen=torch.cat([batch.seen for batch in batches]),
         masked=torch.from_numpy(masked),
         segment=torch.from_numpy(segment),
         target=torch.from_numpy(target.astype(np.float32)),
+        pairs=pairs,
     )

@@ -26,11 +26,11 @@ class TrainConfig(BaseModel):
     """Side of the picture that the localiser sees."""
     width: int = Field(default=24, ge=8, multiple_of=8)
     """Channels of the detector's first layer; the number of parameters grows with its square."""
-    lr: float = Field(default=4e-3, gt=0)
+    lr: float = Field(default=3e-3, gt=0)
     """Peak learning rate of the one-cycle schedule."""
     weight_decay: float = Field(default=1e-2, ge=0)
     """AdamW's decoupled weight decay."""
-    mask_weight: float = Field(default=2.0, ge=0)
+    mask_weight: float = Field(default=1.0, ge=0)
     """Weight of the mask loss beside the image-level loss."""
     modality_dropout: float = Field(default=0.5, ge=0, le=1)
     """Share of training pairs whose depth is hidden, so that one checkpoint scores with and without depth."""

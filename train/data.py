@@ -21,10 +21,11 @@ ITEM_BIT, DAMAGE_BIT, SEEN_BIT = 1, 2, 4
 """Label bits of a frame's pixels: the item; its damaged surface; and where that damage changes the picture."""
 FOCUS_MARGIN = 1.6
 """Side of a stored frame over the item's size, where the frame is a window around the item."""
-VISIBLE_CHANGE = 0.03
-"""Smoothed difference to the twin's picture, in [0, 1], from which a pixel of a damage counts as seen."""
-VISIBLE_SHARE = 0.002
-"""Seen damage pixels per item pixel from which a view shows the damage."""
+VISIBLE_CHANGE = 0.04
+"""Smoothed difference to the twin's picture, in [0, 1], from which a damaged pixel counts as seen."""
+VISIBLE_EVIDENCE = 0.0015
+"""Sum of these differences per item pixel from which a view shows the damage: a hole over half a hundredth of the item
+that turns black, or a dent over three hundredths that shifts the shade by a twentieth. People see little below this."""
 
 
 @dataclass(frozen=True)
@@ -225,11 +226,13 @@ def _judge_visibility(views: ViewSet) -> None:
     """
     for i in np.flatnonzero((views.target == 1) & views.masked):
         seen = (views.labels[i] & DAMAGE_BIT) > 0
+        difference = np.ones_like(seen, np.float32)
         if views.twin[i] >= 0:
-            seen &= change(views.rgb[i], views.rgb[views.twin[i]]) > VISIBLE_CHANGE
+            difference = change(views.rgb[i], views.rgb[views.twin[i]])
+            seen &= difference > VISIBLE_CHANGE
         item = max(1, int(((views.labels[i] & ITEM_BIT) > 0).sum()))
         views.labels[i] |= SEEN_BIT * seen.astype(np.uint8)
-        if seen.sum() < VISIBLE_SHARE * item:
+        if difference[seen].sum() < VISIBLE_EVIDENCE * item:
             views.target[i] = np.nan
 
 

@@ -31,8 +31,6 @@ from .threshold import Threshold, choose_threshold
 CaptureSource = Callable[[str], Iterable[Capture]]
 """Rendered captures of a split: ``train`` or ``validation``."""
 
-MASK_POSITIVE_WEIGHT = 3.0
-"""Damage is rare among the cells of a crop."""
 GRADIENT_NORM = 2.0
 LOG_EVERY = 10
 LOG_COLUMNS = ("stage", "step", "loss", "score_loss", "mask_loss", "lr")
@@ -126,19 +124,25 @@ def train_detect(
 
 
 def detect_losses(dense: Tensor, scores: Tensor, batch: DetectBatch) -> tuple[Tensor, Tensor]:
-    """Image-level loss per segment (its highest view counts) and mask loss over views whose mask is known.
+    """Score loss over views and mask loss over cells; both compare each pair besides.
 
-    A cell of the mask is positive where damage is seen, and left out where the surface is damaged but looks as before:
-    nobody could mark it, and calling it intact would be wrong too.
+    Scores: a segment's highest view against its target, and a damaged view against its twin. Cells: damage that is seen
+    against intact surface, each kind with half of the weight, and the same cell of the twin. A cell whose surface is
+    damaged but looks as before is left out: nobody could mark it, and calling it intact would be wrong too.
     """
     highest = torch.full_like(batch.target, -torch.inf).scatter_reduce(0, batch.segment, scores, "amax")
     score_loss = F.binary_cross_entropy_with_logits(highest, batch.target)
-    cells = dense.shape[-1]
-    seen, damage = (F.adaptive_max_pool2d(image, cells)[:, 0] for image in (batch.seen, batch.damage))
-    counts = batch.masked[:, None, None] & ((seen > 0.5) | (damage < 0.5))
-    weight = torch.tensor(MASK_POSITIVE_WEIGHT)
-    per_cell = F.binary_cross_entropy_with_logits(dense, seen, pos_weight=weight, reduction="none")
-    return score_loss, (per_cell * counts).sum() / counts.sum().clamp_min(1)
+    p, cells = batch.pairs, dense.shape[-1]
+    score_loss = score_loss + F.softplus(scores[p : 2 * p] - scores[:p]).sum() / max(1, p)
+    seen, damage = (F.adaptive_max_pool2d(image, cells)[:, 0] > 0.5 for image in (batch.seen, batch.damage))
+    known = batch.masked[:, None, None]
+    marked, intact = seen & known, ~damage & known
+    mask_loss = 0.5 * _mean(F.softplus(-dense), marked) + 0.5 * _mean(F.softplus(dense), intact)
+    return score_loss, mask_loss + _mean(F.softplus(dense[p : 2 * p] - dense[:p]), marked[:p])
+
+
+def _mean(values: Tensor, where: Tensor) -> Tensor:
+    return (values * where).sum() / where.sum().clamp_min(1)
 
 
 class _Steps:

@@ -1,8 +1,8 @@
 """The two networks: one finds the item in a picture, one finds damage on the item.
 
-Both use GroupNorm, which treats a picture alike whatever else is in the batch: statistics of rendered batches never
-reach a real photograph. Tensors stay channels-first: torch's GroupNorm is up to 15 times slower on channels-last
-bfloat16, which costs more than the convolutions gain (measured: 272 against 174 pictures per second and core).
+Both use BatchNorm. GroupNorm would keep the statistics of rendered batches away from real photographs, but learned far
+more slowly here: with a pair in one batch, BatchNorm subtracts what the pair has in common (250 steps on the same 147
+pairs ranked 79 % of them rightly, against 71 %). It is also 1.8 times faster, as it works channels-last.
 """
 
 import torch
@@ -21,7 +21,7 @@ TOP_SHARE = 0.0234
 
 def _convolution(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation, bias=False), nn.GroupNorm(8, outputs), nn.ReLU()
+        nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
     )
 
 
@@ -85,7 +85,8 @@ def build(width: int, seed: int) -> nn.ModuleDict:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return nn.ModuleDict({"locate": Locate(), "detect": Detect(width)})
+        networks = nn.ModuleDict({"locate": Locate(), "detect": Detect(width)})
+    return networks.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def mixed_precision() -> torch.autocast:

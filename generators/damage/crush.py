@@ -25,14 +25,16 @@ class CrushConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    push_mm: float = Field(40.0, gt=0, le=200, description="travel of the tool at strength 1")
-    push_share: float = Field(0.35, gt=0, le=0.6, description="largest travel as a share of the shortest side")
-    bar_radius_mm: tuple[float, float] = Field((2.0, 25.0), description="radius of the bar or ball")
-    bar_length_mm: tuple[float, float] = Field((0.0, 90.0), description="length of the bar; 0 is a ball")
-    box_sites: dict[Site, float] = Field({"corner": 0.45, "edge": 0.35, "face": 0.2}, description="weights on boxes")
-    round_sites: dict[Site, float] = Field({"side": 0.7, "rim": 0.3}, description="weights on tins")
-    threshold_mm: float = Field(0.5, gt=0, description="a point moved further than this is labelled")
-    threshold_share: float = Field(0.003, ge=0, description="or further than this share of the longest side")
+    push_mm: float = Field(default=40.0, gt=0, le=200, description="travel of the tool at strength 1")
+    push_share: float = Field(default=0.35, gt=0, le=0.6, description="largest travel as a share of the shortest side")
+    bar_radius_mm: tuple[float, float] = Field(default=(2.0, 25.0), description="radius of the bar or ball")
+    bar_length_mm: tuple[float, float] = Field(default=(0.0, 90.0), description="length of the bar; 0 is a ball")
+    box_sites: dict[Site, float] = Field(
+        default={"corner": 0.45, "edge": 0.35, "face": 0.2}, description="weights on boxes"
+    )
+    round_sites: dict[Site, float] = Field(default={"side": 0.7, "rim": 0.3}, description="weights on tins")
+    threshold_mm: float = Field(default=0.5, gt=0, description="a point moved further than this is labelled")
+    threshold_share: float = Field(default=0.003, ge=0, description="or further than this share of the longest side")
 
 
 def _unit(vector: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:

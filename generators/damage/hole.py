@@ -22,12 +22,16 @@ class HoleConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    radius_mm: tuple[float, float] = Field((1.5, 18.0), description="reach of the slits at strength near 0 and at 1")
-    core_share: tuple[float, float] = Field((0.25, 0.6), description="radius of the missing core over the reach")
-    slits: tuple[int, int] = Field((3, 6), description="number of radial slits")
-    raggedness: float = Field(0.14, ge=0, le=0.5, description="relative roughness of the rim")
-    depth_share: tuple[float, float] = Field((0.5, 1.4), description="how deep the tip goes, over the reach")
-    threshold_mm: float = Field(0.5, gt=0, description="a point moved further than this is labelled")
+    radius_mm: tuple[float, float] = Field(
+        default=(1.5, 18.0), description="reach of the slits at strength near 0 and at 1"
+    )
+    core_share: tuple[float, float] = Field(
+        default=(0.25, 0.6), description="radius of the missing core over the reach"
+    )
+    slits: tuple[int, int] = Field(default=(3, 6), description="number of radial slits")
+    raggedness: float = Field(default=0.14, ge=0, le=0.5, description="relative roughness of the rim")
+    depth_share: tuple[float, float] = Field(default=(0.5, 1.4), description="how deep the tip goes, over the reach")
+    threshold_mm: float = Field(default=0.5, gt=0, description="a point moved further than this is labelled")
 
 
 @dataclass(frozen=True)
@@ -188,6 +192,6 @@ def _pierce(
     start = sheet
     sheet = _push_petals(sheet, spot, min(0.85 * spot.reach, 1.7 * core), depth, rng)
     marks = sheet.marks.copy()
-    moved = 1000 * np.linalg.norm(sheet.vertices - start.vertices, axis=1)
+    moved = 1000 * np.linalg.norm(sheet.vertices - start.vertices, axis=1) * _near(sheet, spot)
     marks[:, PENETRATION] = np.maximum(marks[:, PENETRATION], moved / config.threshold_mm)
     return replace(sheet, marks=marks)

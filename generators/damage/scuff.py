@@ -21,9 +21,11 @@ class ScuffConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    share: tuple[float, float] = Field((0.003, 0.35), description="share of the sheet covered, at strength 0 and 1")
-    patch_mm: tuple[float, float] = Field((4.0, 45.0), description="size of the largest patches")
-    edge_pull: tuple[float, float] = Field((0.0, 1.2), description="how much rust prefers the ends of a tin")
+    share: tuple[float, float] = Field(
+        default=(0.003, 0.35), description="share of the sheet covered, at strength 0 and 1"
+    )
+    patch_mm: tuple[float, float] = Field(default=(4.0, 45.0), description="size of the largest patches")
+    edge_pull: tuple[float, float] = Field(default=(0.0, 1.2), description="how much rust prefers the ends of a tin")
 
 
 def _mask(sheet: Sheet, config: ScuffConfig, share: float, rng: np.random.Generator) -> Float[np.ndarray, "h w"]:

@@ -31,11 +31,11 @@ class CartonConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    corrugated_share: float = Field(0.4, ge=0, le=1, description="share of brown corrugated boxes")
-    long_mm: tuple[float, float] = Field((110.0, 220.0), description="longest side")
-    middle_share: tuple[float, float] = Field((0.5, 0.9), description="middle side over longest")
-    short_share: tuple[float, float] = Field((0.25, 0.7), description="shortest side over longest")
-    bow_mm: tuple[float, float] = Field((0.0, 1.2), description="benign outward bow of each panel, no damage")
+    corrugated_share: float = Field(default=0.4, ge=0, le=1, description="share of brown corrugated boxes")
+    long_mm: tuple[float, float] = Field(default=(110.0, 220.0), description="longest side")
+    middle_share: tuple[float, float] = Field(default=(0.5, 0.9), description="middle side over longest")
+    short_share: tuple[float, float] = Field(default=(0.25, 0.7), description="shortest side over longest")
+    bow_mm: tuple[float, float] = Field(default=(0.0, 1.2), description="benign outward bow of each panel, no damage")
 
 
 def _panels(size: Float[np.ndarray, "3"]):

@@ -24,11 +24,11 @@ class TinConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    radius_mm: tuple[float, float] = Field((32.0, 44.0), description="outer radius of the body")
-    slenderness: tuple[float, float] = Field((1.2, 3.4), description="height over radius")
-    plain_share: float = Field(0.14, ge=0, le=1, description="share of tins without ribs")
+    radius_mm: tuple[float, float] = Field(default=(32.0, 44.0), description="outer radius of the body")
+    slenderness: tuple[float, float] = Field(default=(1.2, 3.4), description="height over radius")
+    plain_share: float = Field(default=0.14, ge=0, le=1, description="share of tins without ribs")
     worn_share: float = Field(
-        0.4, ge=0, le=1, description="share with glue residue, stains and rust specks at the seams"
+        default=0.4, ge=0, le=1, description="share with glue residue, stains and rust specks at the seams"
     )
 
 
@@ -232,7 +232,7 @@ def _paint(config: TinConfig, rng: np.random.Generator) -> tuple[np.ndarray, np.
         rough = rough * (1 + 2 * glue)
         edge = np.exp(-np.minimum(np.arange(half), half - 1 - np.arange(half)) / rng.uniform(10, 30))[:, None]
         specks = fractal_noise(rng, half, n, cell_px=25.0) + 1.5 * edge
-        rust = np.clip((specks - rng.uniform(2.2, 3.2)) * 2, 0, 1)
+        rust = np.clip((specks - rng.uniform(3.0, 3.8)) * 2, 0, 1)  # a few specks at the seams are no damage
         brown = np.array([0.45, 0.27, 0.12])
         color[:half] = color[:half] * (1 - rust[..., None]) + brown * rust[..., None]
         metal[:half] *= 1 - 0.9 * rust
