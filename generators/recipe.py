@@ -43,7 +43,7 @@ class ProductSpec(_Spec):
 
     family: str = Field(description="packaging family: one of the catalogue's")
     count: int = Field(ge=1, le=1_000_000, description="different products")
-    weight: float = Field(1.0, gt=0, description="how often this family is captured")
+    weight: float = Field(default=1.0, gt=0, description="how often this family is captured")
     config: dict[str, Any] = Field(default={}, description="changes to the family's ranges")
 
     @field_validator("family")
@@ -61,8 +61,10 @@ class DamageSpec(_Spec):
     """How often and how hard one generator strikes."""
 
     generator: str = Field(description="damage generator: one of the table's")
-    weight: float = Field(1.0, gt=0)
-    strength: Range = Field((0.2, 1.0), description="0 is nothing, 1 the most; [low, high] is drawn from uniformly")
+    weight: float = Field(default=1.0, gt=0)
+    strength: Range = Field(
+        default=(0.2, 1.0), description="0 is nothing, 1 the most; [low, high] is drawn from uniformly"
+    )
     config: dict[str, Any] = Field(default={}, description="changes to the generator's ranges")
 
     @field_validator("generator")
@@ -100,17 +102,19 @@ class Recipe(_Spec):
     """Everything that a data set depends on."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$", description="prefix of every capture id")
-    seed: int = Field(0, ge=0, description="all randomness flows from it")
+    seed: int = Field(default=0, ge=0, description="all randomness flows from it")
     captures: int = Field(ge=1, le=100_000_000, description="captures, not counting twins and galleries")
-    damaged_share: float = Field(0.5, ge=0, le=1)
-    gallery: int = Field(1, ge=0, le=20, description="pristine reference captures per product")
-    shard_size: int = Field(10, ge=1, le=10_000, description="captures (with their twins) per shard")
-    cycles_share: float = Field(0.0, ge=0, le=1, description="share rendered photoreal; the rest by the fast preview")
-    cycles_samples: int = Field(16, ge=1, le=4096)
-    preview_samples: int = Field(4, ge=1, le=1024)
-    validation_share: float = Field(0.15, ge=0, lt=1, description="share of products, fixed by a hash of each")
-    test_share: float = Field(0.2, ge=0, lt=1)
-    booth: str = Field("demo", description="name of a booth in assets/booths, or path of a YAML file")
+    damaged_share: float = Field(default=0.5, ge=0, le=1)
+    gallery: int = Field(default=1, ge=0, le=20, description="pristine reference captures per product")
+    shard_size: int = Field(default=10, ge=1, le=10_000, description="captures (with their twins) per shard")
+    cycles_share: float = Field(
+        default=0.0, ge=0, le=1, description="share rendered photoreal; the rest by the fast preview"
+    )
+    cycles_samples: int = Field(default=16, ge=1, le=4096)
+    preview_samples: int = Field(default=4, ge=1, le=1024)
+    validation_share: float = Field(default=0.15, ge=0, lt=1, description="share of products, fixed by a hash of each")
+    test_share: float = Field(default=0.2, ge=0, lt=1)
+    booth: str = Field(default="demo", description="name of a booth in assets/booths, or path of a YAML file")
     products: tuple[ProductSpec, ...] = Field(min_length=1)
     damages: tuple[DamageSpec, ...] = Field(min_length=1)
     severity: SeverityRules = SeverityRules()

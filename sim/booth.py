@@ -98,7 +98,7 @@ class DepthSpec(_Spec):
     """A depth sensor; structured light by default."""
 
     noise_mm_at_1m: Range = (1.5, 1.5)
-    quantum_mm: float = Field(0.1, ge=0.1, description="step of the recorded depth; files hold 0.1 mm units")
+    quantum_mm: float = Field(default=0.1, ge=0.1, description="step of the recorded depth; files hold 0.1 mm units")
     grazing_deg: Range = (78.0, 82.0)
     gloss_loss: Range = (0.5, 0.9)
 
@@ -107,17 +107,17 @@ class CameraSpec(_Spec):
     """A camera that looks at a point over the tray's centre."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    width: int = Field(224, ge=32, le=4096)
-    height: int = Field(224, ge=32, le=4096)
+    width: int = Field(default=224, ge=32, le=4096)
+    height: int = Field(default=224, ge=32, le=4096)
     hfov_deg: Range
     azimuth_deg: Range = Field(description="where the camera stands; 0 looks along +y, 90 along -x")
     elevation_deg: Range
     distance_mm: Range
-    aim_mm: Range = Field((30.0, 60.0), description="height of the point it looks at")
-    aim_off_mm: Range = Field((0.0, 0.0), description="sideways offset of that point, both ways")
+    aim_mm: Range = Field(default=(30.0, 60.0), description="height of the point it looks at")
+    aim_off_mm: Range = Field(default=(0.0, 0.0), description="sideways offset of that point, both ways")
     roll_deg: Range = (0.0, 0.0)
-    white_balance: Range = Field((1.0, 1.0), description="gain drawn for red and for blue, green is 1")
-    exposure_ev: Range = Field((0.0, 0.0), description="added to automatic exposure")
+    white_balance: Range = Field(default=(1.0, 1.0), description="gain drawn for red and for blue, green is 1")
+    exposure_ev: Range = Field(default=(0.0, 0.0), description="added to automatic exposure")
     noise: Range = (0.005, 0.005)
     blur_px: Range = (0.4, 0.4)
     jpeg_quality: Range = (92.0, 92.0)
@@ -132,8 +132,8 @@ class LightSpec(_Spec):
     distance_mm: Range
     size_mm: Range
     radiance: Range = Field(description="of the panel, in units in which white paper under the ambient light is near 1")
-    tint: Range = Field((1.0, 1.0), description="red over green; blue goes the other way")
-    share: float = Field(1.0, ge=0, le=1, description="share of captures in which it is lit")
+    tint: Range = Field(default=(1.0, 1.0), description="red over green; blue goes the other way")
+    share: float = Field(default=1.0, ge=0, le=1, description="share of captures in which it is lit")
 
 
 class SurfaceSpec(_Spec):
@@ -150,7 +150,7 @@ class WallSpec(_Spec):
 
     azimuth_deg: float = Field(description="on which side: 0 is behind the item as seen from a camera at azimuth 0")
     distance_mm: Range
-    share: float = Field(1.0, ge=0, le=1)
+    share: float = Field(default=1.0, ge=0, le=1)
     surface: SurfaceSpec = SurfaceSpec()
 
 
@@ -167,8 +167,8 @@ class BoothSpec(_Spec):
     """A booth as its YAML file says. Every number may be a range."""
 
     name: str
-    tray_size_mm: float = Field(700.0, gt=50, le=5000)
-    rim_mm: Range = Field((0.0, 0.0), description="height of the tray's rim; 0 is a table")
+    tray_size_mm: float = Field(default=700.0, gt=50, le=5000)
+    rim_mm: Range = Field(default=(0.0, 0.0), description="height of the tray's rim; 0 is a table")
     tray: SurfaceSpec = SurfaceSpec()
     walls: tuple[WallSpec, ...] = ()
     lights: tuple[LightSpec, ...] = ()

@@ -140,6 +140,9 @@ def _import_bpy() -> Any:
     missing = missing_system_libraries()
     if missing:
         raise DamagelandError(installation_hint(missing))
+    if "bpy" not in sys.modules:
+        # A spawned worker inherits the path of a parent that runs Blender, whose script folders hold another ``bpy``.
+        sys.path[:] = [entry for entry in sys.path if f"/bpy/{BLENDER}/scripts" not in Path(entry).as_posix()]
     try:
         bpy: Any = importlib.import_module("bpy")
     except ImportError as error:

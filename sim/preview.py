@@ -4,7 +4,8 @@ A small stochastic ray tracer on arrays. Each pass shoots one jittered ray per p
 occlusion ray and one reflection ray; passes are averaged.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -20,6 +21,8 @@ FIREFLY = 10.0
 """Radiance at which a reflected sample is clipped."""
 ROUGH_FIREFLY = 1.5
 """The same on rough surfaces: a lamp mirrored by a tin onto the tray is a caustic, which few rays cannot draw."""
+IRRATIONAL = tuple(math.sqrt(n) % 1 for n in (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53)) * 4
+"""Strides of the draws from pass to pass: two per lamp, then two for occlusion and two for gloss."""
 SHARP = 0.2
 """Surfaces rougher than this get the lamps' gloss by sampling the lamps, smoother ones by hitting them."""
 LOBE = 0.8
@@ -58,9 +61,15 @@ class _World:
 
 @dataclass(frozen=True)
 class _Dice:
-    """Random numbers that belong to pixels: a twin draws the same ones, whichever other rays hit or are followed."""
+    """Random numbers that belong to pixels: a twin draws the same ones, whichever other rays hit or are followed.
 
-    seed: tuple[int, ...]
+    From pass to pass each number steps on by an irrational share of one (Kronecker's sequence, shifted at random in
+    each pixel), so that few passes spread evenly over lamps and gloss lobes.
+    """
+
+    seed: int
+    step: int
+    """Which pass."""
     count: int
     """Pixels of the picture."""
     pixel: Int[np.ndarray, " n"]
@@ -68,7 +77,7 @@ class _Dice:
 
     def throw(self, depth: int) -> "_Throw":
         """Begin the draws of one level of reflection."""
-        return _Throw(np.random.default_rng([*self.seed, 1 + depth]), self)
+        return _Throw(np.random.default_rng([self.seed, 1 + depth]), self, iter(IRRATIONAL))
 
     def take(self, rays: Int[np.ndarray, " m"]) -> "_Dice":
         """Keep some of the rays."""
@@ -79,12 +88,18 @@ class _Dice:
 class _Throw:
     rng: np.random.Generator
     dice: _Dice
+    strides: Iterator[float]
 
     def uniform(self) -> Float[np.ndarray, " n"]:
-        return self.rng.random(self.dice.count, np.float32)[self.dice.pixel]
+        """Draw evenly from [0, 1)."""
+        shift = np.float32(self.dice.step * next(self.strides) % 1.0)
+        return (self.rng.random(self.dice.count, np.float32)[self.dice.pixel] + shift) % np.float32(1)
 
-    def normal(self) -> Float[np.ndarray, "n 3"]:
-        return self.rng.standard_normal((self.dice.count, 3), np.float32)[self.dice.pixel]
+    def sphere(self) -> Float[np.ndarray, "n 3"]:
+        """Draw evenly from the unit sphere."""
+        z, turn = 2 * self.uniform() - 1, np.float32(2 * np.pi) * self.uniform()
+        across = np.sqrt(1 - z * z)
+        return np.stack([across * np.cos(turn), across * np.sin(turn), z], axis=1)
 
 
 def _light_part(light: AreaLight) -> Part:
@@ -265,7 +280,7 @@ def _lamps(
 
 def _hemisphere(normal: Float[np.ndarray, "n 3"], throw: _Throw) -> Float[np.ndarray, "n 3"]:
     """Cosine-weighted directions: the normal plus a point of the unit sphere."""
-    return _unit(normal * np.float32(1.0001) + _unit(throw.normal()))
+    return _unit(normal * np.float32(1.0001) + throw.sphere())
 
 
 def _ambient(world: _World, s: _Surface, throw: _Throw, *, shadows: bool) -> Float[np.ndarray, "n 3"]:
@@ -340,7 +355,7 @@ def _render_camera(world: _World, camera: Camera, samples: int, seed: int) -> Fl
         rng = np.random.default_rng([seed, k])
         jitter = shift + (rng.random((camera.height, camera.width, 2)) - 0.5) / samples
         origins, directions = (_single(rays) for rays in pixel_rays(camera, offset=jitter))
-        dice = _Dice((seed, k), len(total), np.arange(len(total)))
+        dice = _Dice(seed, k, len(total), np.arange(len(total)))
         total += _shade(world, cast(world.caster, origins, directions), origins, directions, dice, 2, sharp)
     return (total / samples).reshape(camera.height, camera.width, 3).astype(np.float32)
 

@@ -113,7 +113,8 @@ def test_same_seed_same_bytes_in_another_process():
     """Finished parts hash alike twice in this process and once in a fresh one."""
     here = all_fingerprints()
     assert here == all_fingerprints()
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_damage as t; print(t.all_fingerprints())"
+    code = f"import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}]; import test_damage as t; "
+    code += "print(t.all_fingerprints())"
     there = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
     assert here == there
     assert len({line.split()[2] for line in here.splitlines()}) == len(COMBINATIONS)

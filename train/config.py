@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class TrainConfig(BaseModel):
-    """Settings of ``damageland train``. The defaults take about three minutes on two cores."""
+    """Settings of ``damageland train``. The defaults take about five minutes of processor time."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 

@@ -25,7 +25,7 @@ VISIBLE_CHANGE = 0.04
 """Smoothed difference to the twin's picture, in [0, 1], from which a damaged pixel counts as seen."""
 VISIBLE_EVIDENCE = 0.0015
 """Sum of these differences per item pixel from which a view shows the damage: a hole over half a hundredth of the item
-that turns black, or a dent over three hundredths that shifts the shade by a twentieth. People see little below this."""
+that turns black, or a dent over three hundredths that shifts the shade by a twentieth. Set by eye on rendered pairs."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """The two networks: one finds the item in a picture, one finds damage on the item.
 
-Both use BatchNorm. GroupNorm would keep the statistics of rendered batches away from real photographs, but learned far
-more slowly here: with a pair in one batch, BatchNorm subtracts what the pair has in common (250 steps on the same 147
-pairs ranked 79 % of them rightly, against 71 %). It is also 1.8 times faster, as it works channels-last.
+Both use BatchNorm. GroupNorm would keep the statistics of rendered batches away from real photographs, but learned more
+slowly here: after 250 steps on the same 147 pairs, BatchNorm ranked 79 % of these training pairs rightly and GroupNorm
+71 % (one seed, no held-out data). BatchNorm also trained 321 pictures per second and core channels-last, GroupNorm 183
+channels-last and 272 channels-first.
 """
 
 import torch

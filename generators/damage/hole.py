@@ -105,8 +105,10 @@ def _cut_slit(sheet: Sheet, spot: _Spot, angle: float, start: float, end: float,
     sheet, line = cut_along(sheet, np.where(along, y, np.abs(y) + 1.0), snap=0.05 * start)
     flat = _plane_coordinates(sheet, spot)
     x = flat[:, 0] * np.cos(angle) + flat[:, 1] * np.sin(angle)
+    y = -flat[:, 0] * np.sin(angle) + flat[:, 1] * np.cos(angle)
     edges, _ = mesh_edges(sheet.faces)
-    on_line = (line[edges] == 0).all(axis=1)
+    # The value also changes sign where the band around the slit ends, far from the slit's own line.
+    on_line = (line[edges] == 0).all(axis=1) & (np.abs(y[edges]) < 0.15 * end).all(axis=1)
     middle = x[edges].mean(axis=1)
     opened = on_line & (middle > 0.5 * start) & (middle < end)
     marks = sheet.marks.copy()
