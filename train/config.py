@@ -10,9 +10,9 @@ class TrainConfig(BaseModel):
 
     seed: int = Field(default=0, ge=0)
     """Same seed, same data, same machine and thread count: same weights, to the byte."""
-    steps: int = Field(default=1000, ge=1)
+    steps: int = Field(default=1300, ge=1)
     """Training steps of the detector. Its time is proportional to this."""
-    locate_steps: int = Field(default=250, ge=1)
+    locate_steps: int = Field(default=700, ge=1)
     """Training steps of the localiser, which finds the item in the picture."""
     pairs: int = Field(default=14, ge=1)
     """Pairs (damaged view, the same view of its pristine twin) per step."""
