@@ -206,9 +206,10 @@ def _compact(vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]):
 def boundary_half_edges(faces: Int[np.ndarray, "f 3"]) -> tuple[Int[np.ndarray, "b 2"], Int[np.ndarray, " b"]]:
     """Directed edges that only one face has, and their index into the concatenated (01, 12, 20) half edges."""
     half = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    key = np.sort(half, axis=1)
-    _, inverse, count = np.unique(key, axis=0, return_inverse=True, return_counts=True)
-    alone = np.flatnonzero(count[inverse.reshape(-1)] == 1)
+    edge = np.sort(half, axis=1)
+    key = edge[:, 0].astype(np.int64) * (int(faces.max()) + 1) + edge[:, 1]  # one number sorts faster than two
+    _, inverse, count = np.unique(key, return_inverse=True, return_counts=True)
+    alone = np.flatnonzero(count[inverse] == 1)
     return half[alone], alone
 
 

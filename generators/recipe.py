@@ -206,9 +206,9 @@ def shard_count(recipe: Recipe) -> int:
 
 
 def _draw_pose(product: Product, rng: np.random.Generator) -> Float[np.ndarray, "4 4"]:
-    """How the item stands: a box on any of its sides, a tin upright; turned and shifted at random."""
+    """How the item stands: a box on any of its sides, what is round upright; turned and shifted at random."""
     tip = np.eye(3)
-    if product.family == "carton":
+    if product.shape == "box":
         axis = int(rng.integers(3))
         tip = np.roll(np.eye(3), axis, axis=1) if axis else tip
     turn = rng.uniform(0, 2 * np.pi)

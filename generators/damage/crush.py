@@ -32,7 +32,7 @@ class CrushConfig(BaseModel):
     box_sites: dict[Site, float] = Field(
         default={"corner": 0.45, "edge": 0.35, "face": 0.2}, description="weights on boxes"
     )
-    round_sites: dict[Site, float] = Field(default={"side": 0.7, "rim": 0.3}, description="weights on tins")
+    round_sites: dict[Site, float] = Field(default={"side": 0.7, "rim": 0.3}, description="weights on round packages")
     threshold_mm: float = Field(default=0.5, gt=0, description="a point moved further than this is labelled")
     threshold_share: float = Field(default=0.003, ge=0, description="or further than this share of the longest side")
 
@@ -61,16 +61,16 @@ def _rim_plane(sheet: Sheet, push: float, rng: np.random.Generator) -> Plane:
     return Plane(normal, start, start - push)
 
 
-def _bar(sheet: Sheet, config: CrushConfig, push: float, rng: np.random.Generator) -> Capsule:
-    """A bar or ball that goes in at a place drawn by area, roughly along the inward normal."""
+def _bar(sheet: Sheet, config: CrushConfig, push: float, rng: np.random.Generator, *, upright: bool) -> Capsule:
+    """A bar or ball that goes in at a place drawn by area, roughly inwards; ``upright`` spares the ends."""
     areas = face_areas(sheet.rest, sheet.faces)
-    weight = areas * (np.abs(_face_unit(sheet)[:, 2]) < 0.6) if sheet.name == "tin" else areas
+    weight = areas * (np.abs(_face_unit(sheet)[:, 2]) < 0.6) if upright else areas
     face = int(rng.choice(len(areas), p=weight / weight.sum()))
     at = sheet.rest[sheet.faces[face]].mean(axis=0)
     inward = _unit(-_face_unit(sheet)[face] + 0.15 * rng.normal(size=3))
     radius = rng.uniform(*config.bar_radius_mm) / 1000
     along = _unit(np.cross(inward, rng.normal(size=3)))
-    if sheet.name == "tin" and rng.random() < 0.7:  # a shelf edge or another tin's seam: across, or nearly so
+    if upright and rng.random() < 0.7:  # a shelf edge or another tin's seam: across, or nearly so
         along = _unit(np.cross(inward, np.array([0, 0, 1.0])) + 0.25 * rng.normal(size=3))
     half = 0.5 * rng.uniform(*config.bar_length_mm) / 1000 * along
     centre = at - inward * (radius + 0.001)
@@ -122,7 +122,7 @@ def _measure(before: Sheet, after: Sheet, flow: Float[np.ndarray, " v"]) -> dict
 def crush(product: Product, config: CrushConfig, strength: float, rng: np.random.Generator) -> Outcome:
     """Crush a product's first sheet; strength 0 is the identity."""
     sheet = product.sheets[0]
-    sites = config.round_sites if product.family == "tin" else config.box_sites
+    sites = config.round_sites if product.shape == "round" else config.box_sites
     weights = np.array(list(sites.values()))
     site: Site = list(sites)[int(rng.choice(len(sites), p=weights / weights.sum()))]
     sides = sheet.rest.max(axis=0) - sheet.rest.min(axis=0)
@@ -130,7 +130,7 @@ def crush(product: Product, config: CrushConfig, strength: float, rng: np.random
     if site in ("corner", "edge"):
         tool: Plane | Capsule = _box_plane(site, sheet, push, rng)
     else:
-        tool = _rim_plane(sheet, push, rng) if site == "rim" else _bar(sheet, config, push, rng)
+        tool = _rim_plane(sheet, push, rng) if site == "rim" else _bar(sheet, config, push, rng, upright=site == "side")
     if strength == 0:
         moved, flow = sheet.vertices, np.zeros(len(sheet.vertices))
     else:

@@ -60,7 +60,7 @@ class SeverityRules(BaseModel):
 
 def judge_severity(rules: SeverityRules, outcome: Outcome) -> Severity:
     """Apply the rule of the outcome's kind to what was measured; what measures 0 did not happen."""
-    table = rules.primary if outcome.product.family == "tin" else rules.outer
+    table = rules.primary if outcome.product.packaging == "primary" else rules.outer
     limits = table[outcome.kind]
     value = outcome.measures[limits.measure]
     if value <= 0:

@@ -28,6 +28,10 @@ class ScuffConfig(BaseModel):
     edge_pull: tuple[float, float] = Field(default=(0.0, 1.2), description="how much rust prefers the ends of a tin")
 
 
+def _is_metal(sheet: Sheet) -> bool:
+    return sheet.materials[0].metallic > 0.5
+
+
 def _mask(sheet: Sheet, config: ScuffConfig, share: float, rng: np.random.Generator) -> Float[np.ndarray, "h w"]:
     """How spoilt each texel is, 0-1: a fractal field cut so that ``share`` of the sheet's texels are covered."""
     texture = sheet.materials[0].base_color_texture
@@ -35,7 +39,7 @@ def _mask(sheet: Sheet, config: ScuffConfig, share: float, rng: np.random.Genera
     height, width = texture.shape[:2]
     texels_per_mm = np.sqrt(height * width / (1e6 * face_areas(sheet.rest, sheet.faces).sum()))
     field = fractal_noise(rng, height, width, cell_px=texels_per_mm * rng.uniform(*config.patch_mm), octaves=6)
-    if sheet.name == "tin":
+    if _is_metal(sheet):
         row = np.abs(np.linspace(-1, 1, height // 2)) ** 4  # the body is the upper half of the atlas
         field[: height // 2] += rng.uniform(*config.edge_pull) * row[:, None]
     level = float(np.quantile(field, 1 - share))
@@ -93,7 +97,7 @@ def scuff(product: Product, config: ScuffConfig, strength: float, rng: np.random
     share = low * (high / low) ** strength
     if strength > 0:
         mask = _mask(sheet, config, share, rng)
-        spoil = _rusted if sheet.name == "tin" else _stained
+        spoil = _rusted if _is_metal(sheet) else _stained
         outer = len(sheet.materials) - 2  # the last two are the inner side and the cut edge
         seeds = rng.integers(2**31)
         painted = tuple(spoil(m, mask, np.random.default_rng(seeds)) for m in sheet.materials[:outer])

@@ -197,6 +197,8 @@ def build_carton(item_identifier: str, config: CartonConfig, rng: np.random.Gene
     return Product(
         item_identifier=item_identifier,
         family="carton",
+        shape="box",
+        packaging="outer",
         item_material="cardboard",
         sheets=(sheet,),
         contents=(_contents(size, clearance, rng),),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -17,6 +17,10 @@ class Product:
 
     item_identifier: str
     family: str
+    shape: Literal["box", "round"]
+    """Where a fall or a push meets it: corners, edges and faces, or rims and sides; and how it can stand."""
+    packaging: Literal["outer", "primary"]
+    """Primary packaging holds the product itself: the same dent is worse there."""
     item_material: str
     """Kaputt's name."""
     sheets: tuple[Sheet, ...]

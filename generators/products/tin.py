@@ -272,6 +272,8 @@ def build_tin(item_identifier: str, config: TinConfig, rng: np.random.Generator)
     return Product(
         item_identifier=item_identifier,
         family="tin",
+        shape="round",
+        packaging="primary",
         item_material="other",
         sheets=(sheet,),
         contents=(),
