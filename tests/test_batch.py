@@ -27,6 +27,7 @@ from damageland.sim.shards import shard_path
 
 TESTS = Path(__file__).parent
 DRIVER = """
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,7 @@ import fakes
 from damageland.sim.batch import run_shards
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background has it ignored
     make = partial(fakes.fake_shard, delay_s=float(sys.argv[3]))
     run_shards(make, int(sys.argv[2]), Path(sys.argv[1]), workers=2, captures_per_shard=3)
 """
