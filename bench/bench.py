@@ -43,7 +43,7 @@ SAMPLES = 16
 STAGES: tuple[tuple[ModuleType, str, str], ...] = (
     (recipes, "build_product", "product"),
     (recipes, "_draw_damage", "damage"),
-    (recipes, "_place", "finish"),
+    (recipes, "_finish", "finish"),
     (recipes, "draw_booth", "booth"),
     (recipes, "_colour", "colour"),
     (recipes, "trace_truth", "truth"),
