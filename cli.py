@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -34,7 +35,8 @@ def render(
     """
     from functools import partial
 
-    from .generators.recipe import read_plan, render_shard, shard_count
+    from .generators.recipe import read_plan, shard_count
+    from .generators.shoot import render_shard
     from .sim.batch import make_one, run_shards
     from .sim.output import claim_output, finish
 
@@ -141,7 +143,49 @@ def evaluate(
     print(f"{report}: open it in a browser. Numbers: {out / 'metrics.json'}")
 
 
-COMMANDS = {"render": render, "check": check, "train": train, "evaluate": evaluate}
+def preview(
+    what: Positional[Literal["products"]],
+    *,
+    out: Path,
+    families: tuple[str, ...] = (),
+    count: int = 5,
+    photoreal: bool = False,
+    samples: int | None = None,
+    width_px: int = 640,
+    seed: int = 0,
+) -> None:
+    """Draw a contact sheet: every packaging family, several products each.
+
+    Example: damageland preview products --out sheet.png
+
+    Args:
+        what: What to look at.
+        out: The picture: .png or .jpg.
+        families: Only these families; all of the catalogue's without it.
+        count: Products of each family.
+        photoreal: Render with Blender's Cycles (seconds per product) instead of the fast preview.
+        samples: Rays per pixel; 6 in the preview and 48 in Cycles without it.
+        width_px: Width of a row.
+        seed: Another seed draws other products.
+    """
+    from .generators.contact import product_sheet
+    from .generators.products.catalogue import FAMILIES
+    from .sim.files import check_picture_path, write_picture
+
+    check_picture_path(out)
+    unknown = [name for name in families if name not in FAMILIES]
+    if unknown:
+        raise DamagelandError(f"--families {' '.join(unknown)}: expected some of {', '.join(sorted(FAMILIES))}.")
+    if photoreal:
+        _require_blender()
+    shown = families or tuple(name for name in FAMILIES if name != "imported_mesh")  # whose meshes are yours
+    rays = samples or (48 if photoreal else 6)
+    sheet = product_sheet(shown, count=count, width_px=width_px, samples=rays, photoreal=photoreal, seed=seed)
+    write_picture(out, sheet)
+    print(f"{out}: {len(shown)} families, {count} products each")
+
+
+COMMANDS = {"render": render, "preview": preview, "check": check, "train": train, "evaluate": evaluate}
 
 
 def main() -> None:

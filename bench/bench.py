@@ -22,10 +22,14 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from damageland.generators import recipe as recipes
+from damageland.generators import compose as composing
+from damageland.generators import shoot as shooting
+from damageland.generators.compose import Composed, compose
 from damageland.generators.damage.table import DAMAGES
+from damageland.generators.design import Design
 from damageland.generators.products.catalogue import FAMILIES
-from damageland.generators.recipe import Composed, Plan, compose, read_plan, shoot, unit_count
+from damageland.generators.recipe import Plan, locate, read_plan, reference_count, unit_count
+from damageland.generators.shoot import shoot
 from damageland.sim import shards
 from damageland.sim.booth import Booth
 from damageland.sim.capture import Capture
@@ -41,14 +45,14 @@ DEMO = Path(__file__).resolve().parents[1] / "assets" / "recipes" / "demo.yaml"
 SAMPLES = 16
 
 STAGES: tuple[tuple[ModuleType, str, str], ...] = (
-    (recipes, "build_product", "product"),
-    (recipes, "_draw_damage", "damage"),
-    (recipes, "_finish", "finish"),
-    (recipes, "draw_booth", "booth"),
-    (recipes, "_colour", "colour"),
-    (recipes, "trace_truth", "truth"),
-    (recipes, "_record", "sensor"),
-    (recipes, "_label", "labels"),
+    (composing, "build_product", "product"),
+    (composing, "draw_damage", "damage"),
+    (composing, "finish_product", "finish"),
+    (composing, "draw_booth", "booth"),
+    (shooting, "_colour", "colour"),
+    (shooting, "trace_truth", "truth"),
+    (shooting, "_record", "sensor"),
+    (shooting, "_label", "labels"),
     (shards, "encode_capture", "encode"),
 )
 """(module, function, stage): what is timed inside the pipeline while it makes a capture. None calls another."""
@@ -121,11 +125,9 @@ def demo_plan(*, photoreal: bool) -> Plan:
 def units_of_each_family(plan: Plan, count: int) -> list[int]:
     """Indices of the first ``count`` damaged units of each family."""
     recipe = plan.recipe
-    first = sum(spec.count for spec in recipe.products) * recipe.gallery
     found: dict[str, list[int]] = {spec.family: [] for spec in recipe.products}
-    keys = recipes._product_keys(recipe)
-    for index in range(first, unit_count(recipe)):
-        family = recipes._draw_product(recipe, keys, index)[0].family
+    for index in range(reference_count(recipe), unit_count(recipe)):
+        family = locate(recipe, index).spec.family
         if len(found[family]) < count:
             found[family].append(index)
     return [index for pair in zip(*found.values(), strict=True) for index in pair]
@@ -217,12 +219,15 @@ def bench_preview_and_truth(composed: Composed) -> list[Figure]:
 def bench_solvers() -> list[Figure]:
     """Seconds of one damage at half strength, by generator and family."""
     figures: list[Figure] = []
-    for name, (damage_config, apply) in DAMAGES.items():
-        for family, (product_config, build) in FAMILIES.items():
-            products = [build(f"bench-{k}", product_config(), generator_for(k, 0, "bench")) for k in range(5)]
-            apply(products[0], damage_config(), 0.5, generator_for(0, 0, "damage"))  # compiles
+    for name, kind in DAMAGES.items():
+        for family in ("folding_carton", "tin"):
+            product_config, build = FAMILIES[family]
+            products = [build(f"bench-{k}", product_config(), Design(0, k, family)) for k in range(5)]
+            kind.apply(products[0], kind.config(), 0.5, generator_for(0, 0, "damage"))  # compiles
             times = [
-                _seconds(lambda k=k, p=p: apply(p, damage_config(), 0.5, generator_for(k, 0, "damage")))  # noqa: B023
+                _seconds(
+                    lambda k=k, p=p: kind.apply(p, kind.config(), 0.5, generator_for(k, 0, "damage"))  # noqa: B023
+                )
                 for k, p in enumerate(products)
             ]
             figures.append(Figure("damage solver, strength 0.5", f"{name}, {family}", statistics.median(times), "s"))

@@ -10,13 +10,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import simplejpeg
-from damageland.generators.recipe import Plan, Recipe, compose, make_plan, shoot
+from damageland.generators.compose import compose
+from damageland.generators.recipe import Plan, Recipe, make_plan
+from damageland.generators.shoot import shoot
 from damageland.sim.booth import BoothSpec
 from damageland.sim.datacard import colour_depth, overlay_damage
 
 PICTURE = Path(__file__).resolve().parent / "pictures" / "strip.jpg"
 SIDE, SAMPLES = 216, 24
-ROWS = (("tin", "crush", 4), ("tin", "hole", 8), ("carton", "crush", 2), ("carton", "hole", 4))
+ROWS = (("tin", "crush", 4), ("tin", "hole", 8), ("folding_carton", "crush", 2), ("folding_carton", "hole", 4))
 """(family, generator, seed) of each row."""
 
 STUDIO = {
@@ -100,7 +102,7 @@ def strip() -> np.ndarray:
 def sheet(count: int) -> np.ndarray:
     """Damaged picture and mask of many seeds by the fast preview, one row per family and damage."""
     rows = []
-    for family in ("tin", "carton"):
+    for family in ("tin", "folding_carton"):
         for generator in ("crush", "hole"):
             cells = [panels(plan_of(family, generator, seed, photoreal=False))[1:3] for seed in range(count)]
             rows.append(np.concatenate([np.concatenate(cell) for cell in cells], axis=1))

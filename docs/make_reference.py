@@ -29,6 +29,7 @@ BOOTH = {
     "Walls of a booth": booth.WallSpec,
     "Surfaces of tray and walls": booth.SurfaceSpec,
     "Environment of a booth": booth.EnvironmentSpec,
+    "Scale under the tray": booth.ScaleSpec,
 }
 OTHERS = (Recipe, ProductSpec, DamageSpec, Limits)
 
@@ -74,6 +75,7 @@ MEANING = {
     "BoothSpec.walls": "see walls",
     "BoothSpec.lights": "see lights",
     "BoothSpec.environment": "see environment",
+    "BoothSpec.scale": "see scale",
     "BoothSpec.cameras": "see cameras; at least one",
 }
 """Meaning of keys whose field has no description of its own."""
@@ -187,7 +189,10 @@ def page() -> str:
         f"### Entries of `products`\n\n{table(ProductSpec)}",
         *(f"### Family `{n}`: keys of its `config`\n\n{opening(m)}\n\n{table(m)}" for n, (m, _) in FAMILIES.items()),
         f"### Entries of `damages`\n\n{table(DamageSpec)}",
-        *(f"### Damage `{n}`: keys of its `config`\n\n{opening(m)}\n\n{table(m)}" for n, (m, _) in DAMAGES.items()),
+        *(
+            f"### Damage `{n}`: keys of its `config`\n\n{opening(m)}\n\n{table(m)}"
+            for n, m in ((name, kind.config) for name, kind in DAMAGES.items())
+        ),
         f"### Severity\n\n{opening(SeverityRules)} The defaults:\n\n{severity_table()}",
         f"Each limit has these keys:\n\n{table(Limits)}",
         *(f"## {title}\n\n{opening(m)}\n\n{table(m)}" for title, m in BOOTH.items()),

@@ -64,6 +64,7 @@ def split_edges(
         faces=np.concatenate(faces),
         uv=np.concatenate(uv),
         material=sheet.material[source],
+        panel=sheet.panel[source],
         removed=sheet.removed[source],
     )
 

@@ -44,6 +44,8 @@ class Sheet:
     uv: Float[np.ndarray, "f 3 2"]
     material: UInt8[np.ndarray, " f"]
     """Index into ``materials``; the inner side and the cut edge use the last two."""
+    panel: UInt8[np.ndarray, " f"]
+    """Index into ``panels``."""
     marks: Float[np.ndarray, "v 7"]
     """Per kind of damage: 1 or more where the vertex is damaged. Interpolated, so labels are finer than the mesh."""
     removed: Bool[np.ndarray, " f"]
@@ -56,6 +58,10 @@ class Sheet:
     crease_deg: float
     """Folds sharper than this are shaded as edges."""
     relief: Relief | None = None
+    panels: tuple[str, ...] = ("wall",)
+    """Names of the sheet's panels: ``front``, ``top``, ``lid``, …"""
+    item: int = 1
+    """0 for tray and background, 1 for the package (or its only unit), 2, 3, … for the units in a set."""
 
 
 def make_sheet(
@@ -71,6 +77,9 @@ def make_sheet(
     levels: int,
     crease_deg: float,
     relief: Relief | None = None,
+    panel: UInt8[np.ndarray, " f"] | None = None,
+    panels: tuple[str, ...] = ("wall",),
+    item: int = 1,
 ) -> Sheet:
     """Weld equal vertices and start with a pristine sheet."""
     key = np.round(vertices / 1e-7).astype(np.int64)
@@ -85,6 +94,7 @@ def make_sheet(
         faces=faces[keep],
         uv=uv[keep],
         material=material[keep],
+        panel=(np.zeros(len(faces), np.uint8) if panel is None else panel)[keep],
         marks=np.zeros((len(welded), len(KINDS))),
         removed=np.zeros(int(keep.sum()), bool),
         materials=materials,
@@ -93,6 +103,8 @@ def make_sheet(
         levels=levels,
         crease_deg=crease_deg,
         relief=relief,
+        panels=panels,
+        item=item,
     )
 
 
@@ -179,6 +191,7 @@ def subdivide_sheet(sheet: Sheet) -> Sheet:
         faces=faces.reshape(-1, 3),
         uv=uv.reshape(-1, 3, 2),
         material=np.repeat(sheet.material, 4),
+        panel=np.repeat(sheet.panel, 4),
         removed=np.repeat(sheet.removed, 4),
     )
 
@@ -222,7 +235,10 @@ def _thicken(sheet: Sheet) -> Part:
     inner = vertices - thickness * vertex_normals(vertices, faces)
     n = len(vertices)
     rim, index = boundary_half_edges(faces)
-    rim_uv = np.concatenate([uv[:, [0, 1]], uv[:, [1, 2]], uv[:, [2, 0]]])[index]
+    # Along the rim and across the wall: each rim edge shows one whole tile of the edge's material.
+    rim_uv = np.repeat(
+        np.array([[[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]], [[1.0, 1.0], [0.0, 0.0], [1.0, 0.0]]]), len(rim), 0
+    )
     rim_faces = np.concatenate(
         [np.stack([rim[:, 1], rim[:, 0], rim[:, 0] + n], 1), np.stack([rim[:, 1], rim[:, 0] + n, rim[:, 1] + n], 1)]
     )
@@ -238,7 +254,7 @@ def _thicken(sheet: Sheet) -> Part:
         name=sheet.name,
         vertices=rim_vertices,
         faces=np.concatenate([faces, faces[:, ::-1] + n, rim_faces]),
-        uv=np.concatenate([uv, uv[:, ::-1], rim_uv[:, [1, 0, 0]], rim_uv[:, [1, 0, 1]]]),
+        uv=np.concatenate([uv, uv[:, ::-1], rim_uv]),
         normals=np.concatenate([outer_n, -outer_n[:, ::-1], np.tile(rim_n[:, None], (1, 3, 1))]),
         materials=sheet.materials,
         material=np.concatenate([material, np.full(len(faces), last - 1), np.full(len(rim_faces), last)]).astype(
@@ -252,7 +268,7 @@ def _thicken(sheet: Sheet) -> Part:
             ]
         ).astype(np.uint8),
         damage=np.concatenate([face_bits, face_bits, np.tile(rim_bits, 2)]).astype(np.uint8),
-        item=1,
+        item=sheet.item,
     )
 
 
@@ -273,6 +289,7 @@ def _gone(sheet: Sheet) -> Part | None:
         material=sheet.material[sheet.removed],
         surface=np.zeros(len(faces), np.uint8),
         damage=bits,
+        item=sheet.item,
     )
 
 

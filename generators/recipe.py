@@ -1,37 +1,28 @@
-"""A recipe: what a data set consists of. ``compose`` makes one scene of it, ``render_shard`` one shard."""
+"""A recipe: what a data set consists of, which of its products has which design, and how its units are numbered."""
 
 import hashlib
 import importlib.metadata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
-from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ..sim.batch import capture_done
-from ..sim.booth import Booth, BoothSpec, Range, draw_booth, read_booth
-from ..sim.capture import Capture, Damage, Severity, View
+from ..sim.booth import BoothSpec, Range, read_booth
 from ..sim.errors import DamagelandError
-from ..sim.preview import preview_colour
-from ..sim.scene import KINDS, SURFACES, Part, Scene, transform_part
 from ..sim.seed import generator_for
-from ..sim.sensor import meter_exposure, record_colour, record_depth
-from ..sim.shards import shard_path, write_shard
-from ..sim.truth import Truth, trace_truth
 from ..sim.yamlfile import parse_mapping, read_yaml
-from .damage.outcome import Outcome, SeverityRules, judge_severity
+from .damage.outcome import SeverityRules
 from .damage.table import DAMAGES
-from .mesh import face_areas, finish_sheet
+from .design import Design, next_edition
 from .products.catalogue import FAMILIES
 from .products.product import Product
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
-VISIBLE_PIXELS, VISIBLE_SHARE = 12, 0.04
-"""A damage counts as seen by a camera from this many pixels and this share of its area on."""
+PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 
 
 class _Spec(BaseModel):
@@ -44,6 +35,12 @@ class ProductSpec(_Spec):
     family: str = Field(description="packaging family: one of the catalogue's")
     count: int = Field(ge=1, le=1_000_000, description="different products")
     weight: float = Field(default=1.0, gt=0, description="how often this family is captured")
+    editions: int = Field(
+        default=1,
+        ge=1,
+        le=50,
+        description="designs that each product has over the recipe's days: its packaging changes",
+    )
     config: dict[str, Any] = Field(default={}, description="changes to the family's ranges")
 
     @field_validator("family")
@@ -81,7 +78,7 @@ class DamageSpec(_Spec):
 
     @model_validator(mode="after")
     def _known_config(self) -> "DamageSpec":
-        _check_config(self.config, DAMAGES[self.generator][0], self.generator)
+        _check_config(self.config, DAMAGES[self.generator].config, self.generator)
         return self
 
 
@@ -115,6 +112,13 @@ class Recipe(_Spec):
     validation_share: float = Field(default=0.15, ge=0, lt=1, description="share of products, fixed by a hash of each")
     test_share: float = Field(default=0.2, ge=0, lt=1)
     booth: str = Field(default="demo", description="name of a booth in assets/booths, or path of a YAML file")
+    texture_px: int = Field(default=1024, ge=256, le=8192, description="side of each product's artwork texture")
+    images: str | None = Field(
+        default=None,
+        description="folder of your own pictures to print on packs, beside the recipe; else procedural ones",
+    )
+    first_day: date = Field(default=date(2026, 1, 1), description="day of the first capture")
+    days: int = Field(default=365, ge=1, le=36_500, description="captures are spread evenly over so many days")
     products: tuple[ProductSpec, ...] = Field(min_length=1)
     damages: tuple[DamageSpec, ...] = Field(min_length=1)
     severity: SeverityRules = SeverityRules()
@@ -128,26 +132,15 @@ class Plan:
     booth: BoothSpec
     lock: str
     """Text of recipe.lock.yaml; its hash names the data set."""
+    folder: Path = Path()
+    """Of the recipe: what paths in it are relative to."""
+    images: tuple[Path, ...] = ()
+    """Pictures in the recipe's ``images`` folder."""
 
     @property
     def recipe_hash(self) -> str:
         """First 16 hex digits of the lock's SHA-256."""
         return hashlib.sha256(self.lock.encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class Composed:
-    """One unit of a recipe before it is captured: the item, its twin, and what was done to it."""
-
-    capture_id: str
-    index: int
-    product: Product
-    scene: Scene
-    twin: Scene | None
-    """The pristine scene of a damaged item; None for a pristine one."""
-    outcomes: tuple[Outcome, ...]
-    booth: Booth
-    reference: bool
 
 
 def read_plan(path: Path) -> Plan:
@@ -160,31 +153,89 @@ def read_plan(path: Path) -> Plan:
         raise DamagelandError(
             f"{path}: booth {recipe.booth!r} is neither in assets/booths ({known}) nor a file beside the recipe."
         )
-    return make_plan(recipe, read_booth(booth_path))
+    return make_plan(recipe, read_booth(booth_path), folder=path.parent)
 
 
-def make_plan(recipe: Recipe, booth: BoothSpec) -> Plan:
-    """Join a recipe and a booth; the lock holds both in full, so that a changed default is a changed recipe."""
-    full = {
+def make_plan(recipe: Recipe, booth: BoothSpec, *, folder: Path = Path()) -> Plan:
+    """Join a recipe and a booth; the lock holds both in full, so that a changed default is a changed recipe.
+
+    It also holds the SHA-256 of every file that the recipe prints or builds from.
+    """
+    images = _listed(folder / recipe.images, PICTURES) if recipe.images else ()
+    meshes = [p for spec in recipe.products if "folder" in spec.config for p in _listed(folder / spec.config["folder"])]
+    full: dict[str, Any] = {
         "name": recipe.name,
         "damageland": importlib.metadata.version("damageland"),
         "recipe": recipe.model_dump(mode="json"),
         "booth": booth.model_dump(mode="json"),
     }
-    return Plan(recipe, booth, yaml.safe_dump(full, sort_keys=False, allow_unicode=True))
+    if images or meshes:
+        full["files"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (*images, *meshes)}
+    return Plan(recipe, booth, yaml.safe_dump(full, sort_keys=False, allow_unicode=True), folder, images)
 
 
-def _product_keys(recipe: Recipe) -> list[tuple[ProductSpec, str]]:
-    """Every product of the recipe as (its spec, its identifier)."""
-    return [(spec, f"{recipe.name}-{spec.family}-{k:05d}") for spec in recipe.products for k in range(spec.count)]
+def _listed(folder: Path, suffixes: set[str] | None = None) -> tuple[Path, ...]:
+    if not folder.is_dir():
+        raise DamagelandError(f"{folder}: no such folder, but the recipe names it. Paths are relative to the recipe.")
+    found = sorted(p for p in folder.iterdir() if p.is_file() and (suffixes is None or p.suffix.lower() in suffixes))
+    if not found:
+        kinds = f" with {', '.join(sorted(suffixes))}" if suffixes else ""
+        raise DamagelandError(f"{folder}: no files{kinds} in it. Put some there, or leave the key out of the recipe.")
+    return tuple(found)
 
 
-def build_product(recipe: Recipe, spec: ProductSpec, identifier: str) -> Product:
-    """Build a product; it depends on the seed and its identifier alone."""
+# ---- Products -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one index of a recipe stands for: a reference capture of a product, or a query (with its twin)."""
+
+    index: int
+    capture_id: str
+    spec: ProductSpec
+    number: int
+    """Of the product within its family."""
+    edition: int
+    reference: bool
+    captured_on: date
+
+    def identifier(self, recipe: Recipe) -> str:
+        """The product's name; all its editions share it."""
+        return product_identifier(recipe, self.spec, self.number)
+
+
+def product_identifier(recipe: Recipe, spec: ProductSpec, number: int) -> str:
+    """Name of a product."""
+    return f"{recipe.name}-{spec.family}-{number:05d}"
+
+
+def edition_days(recipe: Recipe, spec: ProductSpec, number: int) -> tuple[int, ...]:
+    """Day on which each edition of a product reaches the shelf, counted from the recipe's first; the first is 0."""
+    rng = generator_for(recipe.seed, number, f"product {spec.family} dates")
+    return (0, *sorted(int(v) for v in rng.uniform(0.02, 0.98, spec.editions - 1) * recipe.days))
+
+
+def design_of(plan: Plan, spec: ProductSpec, number: int, edition: int, *, specimen: int = 0) -> Design:
+    """Draw a product's design in one of its editions; the same specimen is the same piece."""
+    recipe = plan.recipe
+    design = Design(
+        recipe.seed, number, spec.family, specimen=specimen, texture_px=recipe.texture_px, images=plan.images
+    )
+    for _ in range(edition):
+        design = next_edition(design)
+    return design
+
+
+def build_product(plan: Plan, spec: ProductSpec, number: int, edition: int = 0, *, specimen: int = 0) -> Product:
+    """Build one piece of a product."""
     config, build = FAMILIES[spec.family]
-    number = int(identifier.rsplit("-", 1)[1])
-    rng = generator_for(recipe.seed, number, f"product {spec.family}")
-    return build(identifier, parse_mapping(spec.config, config, spec.family), rng)
+    settings = dict(spec.config)
+    if "folder" in settings:
+        settings["folder"] = str(plan.folder / settings["folder"])
+    design = design_of(plan, spec, number, edition, specimen=specimen)
+    identifier = product_identifier(plan.recipe, spec, number)
+    return build(identifier, parse_mapping(settings, config, spec.family), design)
 
 
 def split_of(recipe: Recipe, identifier: str) -> str:
@@ -195,9 +246,17 @@ def split_of(recipe: Recipe, identifier: str) -> str:
     return "validation" if share < recipe.test_share + recipe.validation_share else "train"
 
 
+# ---- Units ----------------------------------------------------------------------------------------------------------
+
+
+def reference_count(recipe: Recipe) -> int:
+    """Gallery captures: of every edition of every product."""
+    return sum(spec.count * spec.editions for spec in recipe.products) * recipe.gallery
+
+
 def unit_count(recipe: Recipe) -> int:
     """Units to render: gallery captures, then queries (each with its twin)."""
-    return len(_product_keys(recipe)) * recipe.gallery + recipe.captures
+    return reference_count(recipe) + recipe.captures
 
 
 def shard_count(recipe: Recipe) -> int:
@@ -205,209 +264,35 @@ def shard_count(recipe: Recipe) -> int:
     return -(-unit_count(recipe) // recipe.shard_size)
 
 
-def _draw_pose(product: Product, rng: np.random.Generator) -> Float[np.ndarray, "4 4"]:
-    """How the item stands: a box on any of its sides, what is round upright; turned and shifted at random."""
-    tip = np.eye(3)
-    if product.shape == "box":
-        axis = int(rng.integers(3))
-        tip = np.roll(np.eye(3), axis, axis=1) if axis else tip
-    turn = rng.uniform(0, 2 * np.pi)
-    spin = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
-    T = np.eye(4)
-    T[:3, :3] = spin @ tip
-    T[:2, 3] = rng.uniform(-0.015, 0.015, 2)
-    return T
+def reference_id(recipe: Recipe, spec: ProductSpec, number: int, edition: int, k: int) -> str:
+    """Name of a gallery capture."""
+    which = f"-e{edition}" if edition else ""
+    return f"{product_identifier(recipe, spec, number)}{which}-ref{k}"
 
 
-def _finish(product: Product) -> Scene:
-    """Finish a product's sheets, in its item frame."""
-    finished = [finish_sheet(sheet) for sheet in product.sheets]
-    gone = tuple(lost for _, lost in finished if lost is not None)
-    return Scene((*(part for part, _ in finished), *product.contents), gone)
+def locate(recipe: Recipe, index: int) -> Unit:
+    """Tell what unit ``index`` is."""
+    references = reference_count(recipe)
+    return _reference(recipe, index) if index < references else _query(recipe, index, index - references)
 
 
-def _stand(item: Scene, pose: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "4 4"]:
-    """Complete a pose so that the item stands on the tray with its middle at the drawn place."""
-    points = np.concatenate([part.vertices for part in item.parts]) @ pose[:3, :3].T
-    low, high = points.min(axis=0), points.max(axis=0)
-    T = pose.copy()
-    T[:3, 3] = [*(pose[:2, 3] - (low + high)[:2] / 2), -low[2]]
-    return T
+def _reference(recipe: Recipe, index: int) -> Unit:
+    place, k = divmod(index, recipe.gallery)
+    for spec in recipe.products:
+        if place < spec.count * spec.editions:
+            number, edition = divmod(place, spec.editions)
+            day = recipe.first_day + timedelta(days=edition_days(recipe, spec, number)[edition])
+            return Unit(index, reference_id(recipe, spec, number, edition, k), spec, number, edition, True, day)
+        place -= spec.count * spec.editions
+    raise IndexError(index)
 
 
-def _place(item: Scene, T_world_item: Float[np.ndarray, "4 4"]) -> Scene:
-    parts, gone = ((tuple(transform_part(part, T_world_item) for part in group)) for group in (item.parts, item.gone))
-    return Scene(parts, gone)
-
-
-def _draw_damage(recipe: Recipe, product: Product, index: int) -> Outcome:
-    rng = generator_for(recipe.seed, index, "damage")
-    weights = np.array([d.weight for d in recipe.damages])
-    spec = recipe.damages[int(rng.choice(len(weights), p=weights / weights.sum()))]
-    config, apply = DAMAGES[spec.generator]
-    strength = float(rng.uniform(*spec.strength))
-    return apply(product, parse_mapping(spec.config, config, spec.generator), strength, rng)
-
-
-def compose(plan: Plan, index: int) -> Composed:
-    """Make unit ``index`` of a recipe. Pose, camera and light are drawn before damage and apart from it."""
-    recipe = plan.recipe
-    keys = _product_keys(recipe)
-    gallery = len(keys) * recipe.gallery
-    if index < gallery:
-        spec, identifier = keys[index // recipe.gallery]
-        capture_id = f"{identifier}-ref{index % recipe.gallery}"
-    else:
-        spec, identifier = _draw_product(recipe, keys, index)
-        capture_id = f"{recipe.name}-{index - gallery:06d}"
-    product = build_product(recipe, spec, identifier)
-    item = _finish(product)
-    # A damaged item stays where its twin stands: the pristine item's extent places both.
-    pose = _stand(item, _draw_pose(product, generator_for(recipe.seed, index, "pose")))
-    booth = draw_booth(plan.booth, generator_for(recipe.seed, index, "booth"))
-    pristine = _place(item, pose)
-    damaged = index >= gallery and generator_for(recipe.seed, index, "label").random() < recipe.damaged_share
-    if not damaged:
-        return Composed(capture_id, index, product, pristine, None, (), booth, index < gallery)
-    outcome = _draw_damage(recipe, product, index)
-    return Composed(
-        capture_id, index, product, _place(_finish(outcome.product), pose), pristine, (outcome,), booth, False
-    )
-
-
-def _draw_product(recipe: Recipe, keys: list[tuple[ProductSpec, str]], index: int) -> tuple[ProductSpec, str]:
+def _query(recipe: Recipe, index: int, place: int) -> Unit:
     rng = generator_for(recipe.seed, index, "product choice")
-    weights = np.array([spec.weight / spec.count for spec, _ in keys])
-    return keys[int(rng.choice(len(keys), p=weights / weights.sum()))]
-
-
-def _renderer(recipe: Recipe, index: int) -> str:
-    drawn = generator_for(recipe.seed, index, "renderer").random()
-    return "cycles" if drawn < recipe.cycles_share else "preview"
-
-
-def _colour(scenes: Sequence[Scene], booth: Booth, recipe: Recipe, index: int):
-    seed = int(generator_for(recipe.seed, index, "samples").integers(2**31 - 1))
-    if _renderer(recipe, index) == "preview":
-        return preview_colour(scenes, booth, samples=recipe.preview_samples, seed=seed)
-    from ..sim.cycles import cycles_colour  # Blender is loaded only where it is used
-
-    return cycles_colour(scenes, booth, samples=recipe.cycles_samples, seed=seed)
-
-
-def shoot(plan: Plan, composed: Composed) -> list[Capture]:
-    """Capture a composed unit: the item, and its twin if it has one, with the same exposure and the same noise."""
-    scenes = [composed.scene] + ([composed.twin] if composed.twin else [])
-    colours = _colour(scenes, composed.booth, plan.recipe, composed.index)
-    gains = {c.name: meter_exposure(colours[-1][c.name], c) for c in composed.booth.cameras}
-    captures = []
-    for scene, colour in zip(scenes, colours, strict=True):
-        truth = trace_truth(scene, composed.booth)
-        views = _record(plan.recipe, composed, colour, truth, gains)
-        captures.append(_label(plan, composed, scene, truth, views, is_twin=scene is composed.twin))
-    return captures
-
-
-def _record(recipe: Recipe, composed: Composed, colour, truth: dict[str, Truth], gains) -> tuple[View, ...]:
-    views = []
-    for camera in composed.booth.cameras:
-        name, exact = camera.name, truth[camera.name]
-        # Twins share these generators: what differs between them is the damage alone.
-        rgb = record_colour(
-            colour[name], camera, gains[name], generator_for(recipe.seed, composed.index, f"colour noise {name}")
-        )
-        depth = None
-        if camera.depth is not None:
-            depth = record_depth(exact, camera, generator_for(recipe.seed, composed.index, f"depth noise {name}"))
-        views.append(View(name, rgb, camera.K, camera.T_world_cam, depth, exact.item, exact.part, exact.damage))
-    return tuple(views)
-
-
-def _damaged_mm2(scene: Scene, bit: int) -> float:
-    """Labelled area: outer faces, and what is gone."""
-
-    def area(part: Part) -> float:
-        chosen = ((part.damage >> bit) & 1 == 1) & (part.surface == SURFACES.index("outer"))
-        return 1e6 * float(face_areas(part.vertices, part.faces)[chosen].sum())
-
-    return sum(area(part) for part in (*scene.parts, *scene.gone))
-
-
-def _describe(recipe: Recipe, scene: Scene, outcome: Outcome, truth: dict[str, Truth]) -> Damage:
-    bit = KINDS.index(outcome.kind)
-    total = max(_damaged_mm2(scene, bit), 1e-9)
-    seen = {name: float(np.clip(exact.visible_mm2[bit] / total, 0, 1)) for name, exact in truth.items()}
-    severity = judge_severity(recipe.severity, outcome)
-    return Damage(
-        outcome.kind, outcome.generator, outcome.parameters, outcome.measures, severity, severity == "none", seen
-    )
-
-
-def _is_seen(damage: Damage, truth: dict[str, Truth]) -> bool:
-    """Whether some camera sees enough of a damage for a person to find it."""
-    bit = KINDS.index(damage.kind)
-    return any(
-        ((truth[name].damage >> bit) & 1).sum() >= VISIBLE_PIXELS and share >= VISIBLE_SHARE
-        for name, share in damage.visible_fraction.items()
-    )
-
-
-def _worst(damages: Sequence[Damage]) -> Severity:
-    order: tuple[Severity, ...] = ("none", "minor", "major")
-    return order[max((order.index(d.severity) for d in damages), default=0)]
-
-
-def _label(
-    plan: Plan, composed: Composed, scene: Scene, truth: dict[str, Truth], views: tuple[View, ...], *, is_twin: bool
-) -> Capture:
-    recipe, product = plan.recipe, composed.product
-    outcomes = () if is_twin else composed.outcomes
-    damages = tuple(_describe(recipe, scene, outcome, truth) for outcome in outcomes)
-    real = [d for d in damages if d.severity != "none" and _is_seen(d, truth)]
-    identifier = product.item_identifier
-    references = () if composed.reference else tuple(f"{identifier}-ref{k}" for k in range(recipe.gallery))
-    mass = product.attributes["catalogue_mass_g"]
-    scale = generator_for(recipe.seed, composed.index, "scale").normal()
-    return Capture(
-        capture_id=f"{composed.capture_id}-twin" if is_twin else composed.capture_id,
-        item_identifier=identifier,
-        origin="synthetic",
-        views=views,
-        defect=bool(real),
-        major_defect=_worst(real) == "major",
-        defect_types=tuple(sorted({d.kind for d in real})),
-        item_material=product.item_material,
-        role="reference" if composed.reference else "twin" if is_twin else "query",
-        split=split_of(recipe, identifier),
-        group=identifier,
-        session=recipe.name,
-        attributes={
-            **product.attributes,
-            "family": product.family,
-            "actual_units": 1,
-            "actual_mass_g": round(mass + 0.5 * scale, 1),
-        },
-        damages=damages,
-        twin_id=f"{composed.capture_id}-twin" if composed.twin and not is_twin else None,
-        reference_ids=references,
-        provenance={
-            "recipe": recipe.name,
-            "recipe_hash": plan.recipe_hash,
-            "seed": recipe.seed,
-            "index": composed.index,
-            "renderer": _renderer(recipe, composed.index),
-            "versions": {"damageland": importlib.metadata.version("damageland"), "numpy": np.__version__},
-        },
-    )
-
-
-def shard_captures(plan: Plan, k: int) -> Iterator[Capture]:
-    """Captures of shard ``k``."""
-    recipe = plan.recipe
-    for index in range(k * recipe.shard_size, min((k + 1) * recipe.shard_size, unit_count(recipe))):
-        yield from shoot(plan, compose(plan, index))
-
-
-def render_shard(plan: Plan, k: int, out: Path) -> None:
-    """Make shard ``k`` of a recipe in folder ``out``, whole or not at all (contract C4)."""
-    write_shard(shard_path(out, k), shard_captures(plan, k), on_capture=capture_done)
+    weights = [spec.weight for spec in recipe.products]
+    spec = recipe.products[int(rng.choice(len(weights), p=[w / sum(weights) for w in weights]))]
+    number = int(rng.integers(spec.count))
+    day = place * recipe.days // recipe.captures
+    edition = sum(start <= day for start in edition_days(recipe, spec, number)) - 1
+    name = f"{recipe.name}-{place:06d}"
+    return Unit(index, name, spec, number, edition, False, recipe.first_day + timedelta(days=day))

@@ -52,6 +52,16 @@ class Camera:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """The scale under the tray."""
+
+    noise_g: float = 0.5
+    """Standard deviation of a reading."""
+    quantum_g: float = 0.1
+    """Smallest step that it shows."""
+
+
+@dataclass(frozen=True)
 class AreaLight:
     """A one-sided rectangular light."""
 
@@ -74,6 +84,7 @@ class Booth:
     column, measured from +x towards +y."""
     parts: tuple[Part, ...]
     """Tray, walls and backdrop, with ``item`` 0."""
+    scale: Scale = Scale()
 
 
 def _range(value: object) -> object:
@@ -163,6 +174,13 @@ class EnvironmentSpec(_Spec):
     panel_tint: float = Field(default=0.2, ge=0, le=1, description="how coloured dim panels are")
 
 
+class ScaleSpec(_Spec):
+    """The scale under the tray."""
+
+    noise_g: Range = Field(default=(0.5, 0.5), description="standard deviation of a reading")
+    quantum_g: float = Field(default=0.1, gt=0, description="smallest step that it shows")
+
+
 class BoothSpec(_Spec):
     """A booth as its YAML file says. Every number may be a range."""
 
@@ -173,6 +191,7 @@ class BoothSpec(_Spec):
     walls: tuple[WallSpec, ...] = ()
     lights: tuple[LightSpec, ...] = ()
     environment: EnvironmentSpec = EnvironmentSpec()
+    scale: ScaleSpec = ScaleSpec()
     cameras: tuple[CameraSpec, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -323,6 +342,7 @@ def draw_booth(spec: BoothSpec, rng: np.random.Generator) -> Booth:
         lights=tuple(light for light in lights if light is not None),
         environment=_draw_environment(spec.environment, rng),
         parts=tuple(parts),
+        scale=Scale(_draw(spec.scale.noise_g, rng), spec.scale.quantum_g),
     )
 
 

@@ -8,6 +8,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from .errors import DamagelandError
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 TEMPORARY = ".tmp"
 """Suffix of files in the making; no finished file ever bears it."""
 
@@ -92,3 +99,19 @@ def parse_checksums(text: str) -> dict[str, str]:
     """Read lines of ``sha256sum`` into {name: digest}; lines that are none are skipped, and so count as missing."""
     parts = (line.split("  ", 1) for line in text.splitlines())
     return {part[1]: part[0] for part in parts if len(part) == 2}
+
+
+def check_picture_path(path: Path) -> None:
+    """Refuse a name that no picture can be written under, before any work is done for it."""
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise DamagelandError(f"{path}: expected a name that ends in {', '.join(PICTURE_SUFFIXES)}.")
+    if not path.parent.is_dir():
+        raise DamagelandError(f"{path}: there is no folder {path.parent}. Make it first.")
+
+
+def write_picture(path: Path, rgb: UInt8[np.ndarray, "h w 3"]) -> None:
+    """Write an sRGB picture atomically, as PNG or JPEG by its suffix."""
+    check_picture_path(path)
+    options = [cv2.IMWRITE_JPEG_QUALITY, 88] if path.suffix.lower() != ".png" else [cv2.IMWRITE_PNG_COMPRESSION, 6]
+    _, data = cv2.imencode(path.suffix.lower(), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
+    write_atomic(path, data.tobytes())

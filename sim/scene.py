@@ -43,6 +43,8 @@ class Material:
     """sRGB picture; row 0 is v = 1 (the top)."""
     metallic_roughness_texture: UInt8[np.ndarray, "h2 w2 3"] | None = None
     """G is roughness, B is metallic, each times the factor above; R is unused."""
+    transmission: float = 0.0
+    """Share of light that goes straight through, tinted by the base colour: a thin wall, which bends no ray."""
 
 
 @dataclass(frozen=True)

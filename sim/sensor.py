@@ -6,7 +6,7 @@ import simplejpeg
 from jaxtyping import Float, UInt8
 from scipy.special import ndtri
 
-from .booth import Camera
+from .booth import Camera, Scale
 from .truth import Truth, pixel_rays
 
 MEAN_TARGET = 0.13
@@ -62,3 +62,9 @@ def record_depth(truth: Truth, camera: Camera, rng: np.random.Generator) -> Floa
     lost = (z <= 0) | (angle > sensor.grazing_deg) | (edge & (loss < 0.5)) | (patchy < ndtri(mirror))
     quantum = sensor.quantum_mm / 1000
     return np.where(lost, 0.0, np.round(np.maximum(noisy, 0) / quantum) * quantum).astype(np.float32)
+
+
+def weigh(mass_g: float, scale: Scale, rng: np.random.Generator) -> float:
+    """Reading [g] of the booth's scale: noisy, and in whole steps."""
+    steps = round((mass_g + scale.noise_g * float(rng.normal())) / scale.quantum_g)
+    return round(max(steps, 0) * scale.quantum_g, 6)

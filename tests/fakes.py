@@ -93,7 +93,7 @@ def fake_capture(
         split=split,
         group=product,
         attributes={
-            "category": "carton",
+            "category": "folding_carton",
             "title": 'Tea, "green"\nloose',
             "dimensions_mm": (120.0, 80.5, 60.0),
             "actual_units": 1,

@@ -113,7 +113,7 @@ def tiny_plan(*, size: int = 64, **changes) -> Plan:
         "preview_samples": 1,
         "cycles_samples": 2,
         "booth": "tiny",
-        "products": (ProductSpec(family="tin", count=1), ProductSpec(family="carton", count=1)),
+        "products": (ProductSpec(family="tin", count=1), ProductSpec(family="folding_carton", count=1)),
         "damages": (
             DamageSpec(generator="crush", strength=(0.5, 0.9)),
             DamageSpec(generator="hole", strength=(0.6, 1.0)),

@@ -15,6 +15,7 @@ import cv2
 import fakes
 import numpy as np
 import pytest
+from damageland.generators.design import Design
 from damageland.generators.products.tin import TinConfig, build_tin
 from damageland.sim.seed import generator_for
 from damageland.sim.shards import shard_path, write_shard
@@ -114,7 +115,7 @@ def test_worked_example_of_a_damage_keeps_a_damages_promises(monkeypatch: pytest
     module.__package__ = "damageland.generators.damage"
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(compile(code, "CONTRIBUTING.md", "exec"), module.__dict__)
-    tin = build_tin("t", TinConfig(), generator_for(1, 0, "product"))
+    tin = build_tin("t", TinConfig(), Design(1, 0, "tin"))
     apply = partial(module.crease, tin, module.CreaseConfig())
     before, same = tin.sheets[0], apply(0.0, generator_for(2, 0, "d")).product.sheets[0]
     assert np.array_equal(before.vertices, same.vertices) and np.array_equal(before.marks, same.marks)
@@ -147,9 +148,9 @@ def test_bench_times_functions_that_exist() -> None:
     """Every stage that the bench times is a function of the pipeline, and restored when the stopwatch ends."""
     script = run_script("bench/bench.py")
     before = [getattr(module, name) for module, name, _ in script.STAGES]
-    recipe = script.demo_plan(photoreal=False).recipe
+    plan = script.demo_plan(photoreal=False)
     with script.stopwatch() as seconds:
-        script.recipes.build_product(recipe, recipe.products[0], "bench-tin-00000")
+        script.composing.build_product(plan, plan.recipe.products[0], 0)
     assert seconds["product"] > 0
     assert before == [getattr(module, name) for module, name, _ in script.STAGES]
 

@@ -7,15 +7,16 @@ from typing import Literal
 import numpy as np
 import pytest
 import scenes
+from damageland.generators.compose import Composed, compose
 from damageland.generators.damage.crush import CrushConfig
-from damageland.generators.recipe import Composed, DamageSpec, ProductSpec, compose
+from damageland.generators.recipe import DamageSpec, ProductSpec
 from damageland.sim.booth import Camera
 from damageland.sim.rays import build_caster, cast
 from damageland.sim.scene import KINDS, SURFACES, Scene
 from damageland.sim.truth import Truth, pixel_rays, trace_truth
 
 Generator = Literal["crush", "hole"]
-Family = Literal["tin", "carton"]
+Family = Literal["tin", "folding_carton"]
 PENETRATION, DEFORMATION = KINDS.index("penetration"), KINDS.index("deformation")
 
 
@@ -150,7 +151,7 @@ def damaged_pair(generator: Generator, family: Family) -> tuple[Composed, dict[s
 
 
 @pytest.mark.parametrize("generator", ["crush", "hole"])
-@pytest.mark.parametrize("family", ["tin", "carton"])
+@pytest.mark.parametrize("family", ["tin", "folding_carton"])
 def test_damage_image_is_what_differs_from_the_twin(generator: Generator, family: Family):
     """Wherever twin and damaged item differ, the damaged surface is labelled, in one of the two pictures.
 
@@ -219,7 +220,7 @@ def edge_pixels(truth: Truth) -> np.ndarray:
     return edge
 
 
-@pytest.mark.parametrize("family", ["tin", "carton"])
+@pytest.mark.parametrize("family", ["tin", "folding_carton"])
 def test_hole_is_labelled_where_the_wall_would_be(family: Family):
     """At each pixel that sees through the hole the amodal label is set: the twin's wall is there, labelled as gone."""
     unit, damaged, _ = damaged_pair("hole", family)

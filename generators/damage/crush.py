@@ -8,9 +8,10 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...sim.scene import KINDS
-from ..mesh import Sheet, enclosed_volume, face_areas, face_normals
+from ..mesh import Sheet, boundary_half_edges, enclosed_volume, face_areas, face_normals
 from ..products.product import Product
 from ..shell import Capsule, Plane, press_shell
+from .follow import follow_wall
 from .outcome import Outcome, marked_faces, moved_mm
 
 Site = Literal["corner", "edge", "face", "rim", "side"]
@@ -110,13 +111,20 @@ def _put_back(moved: Float[np.ndarray, "v 3"], before: Float[np.ndarray, "v 3"])
 def _measure(before: Sheet, after: Sheet, flow: Float[np.ndarray, " v"]) -> dict[str, float]:
     labelled = marked_faces(after, DEFORMATION)
     kept = ~after.removed
-    lost = enclosed_volume(before.vertices, before.faces[kept]) - enclosed_volume(after.vertices, after.faces[kept])
-    return {
+    measures = {
         "depth_mm": float(moved_mm(after).max()),
         "area_mm2": 1e6 * float(face_areas(after.rest, after.faces)[labelled & kept].sum()),
-        "volume_loss_ml": 1e6 * lost,
         "flow_rad": float(flow.sum()),
     }
+    if len(boundary_half_edges(before.faces)[0]) == 0:  # an open cover or card encloses nothing
+        lost = enclosed_volume(before.vertices, before.faces[kept]) - enclosed_volume(after.vertices, after.faces[kept])
+        measures["volume_loss_ml"] = 1e6 * lost
+    return measures
+
+
+def crush_applies(product: Product) -> bool:
+    """Glass breaks instead, and what is soft gives way and comes back."""
+    return product.shape != "soft" and not product.brittle
 
 
 def crush(product: Product, config: CrushConfig, strength: float, rng: np.random.Generator) -> Outcome:
@@ -148,7 +156,7 @@ def crush(product: Product, config: CrushConfig, strength: float, rng: np.random
     )
     after = replace(after, marks=marks)
     return Outcome(
-        product=replace(product, sheets=(after, *product.sheets[1:])),
+        product=follow_wall(product, after, limit_m=limit / 1000, kind="deformation", bit=DEFORMATION),
         kind="deformation",
         generator="crush",
         parameters={"site": site, "push_mm": 1000 * push, "strength": strength, **_tool_parameters(tool)},

@@ -101,13 +101,14 @@ def _cut_slit(sheet: Sheet, spot: _Spot, angle: float, start: float, end: float,
     x = flat[:, 0] * np.cos(angle) + flat[:, 1] * np.sin(angle)
     y = -flat[:, 0] * np.sin(angle) + flat[:, 1] * np.cos(angle)
     y = y - 0.06 * end * np.sin(x / end * rng.uniform(3, 7) + rng.uniform(0, 6)) * np.clip((x - start) / end, 0, 1)
-    along = (x > 0.2 * start) & (x < end * 1.3)
-    sheet, line = cut_along(sheet, np.where(along, y, np.abs(y) + 1.0), snap=0.05 * start)
+    # Only edges inside the slit's own band are cut: vertices beyond it would show as creases on an embossed wall.
+    band = (x > 0.2 * start) & (x < 1.05 * end) & (np.abs(y) < 0.3 * end)
+    sheet, line = cut_along(sheet, np.where(band, y, 0.0), snap=0.05 * start)
     flat = _plane_coordinates(sheet, spot)
     x = flat[:, 0] * np.cos(angle) + flat[:, 1] * np.sin(angle)
     y = -flat[:, 0] * np.sin(angle) + flat[:, 1] * np.cos(angle)
     edges, _ = mesh_edges(sheet.faces)
-    # The value also changes sign where the band around the slit ends, far from the slit's own line.
+    # The value is 0 outside the band too.
     on_line = (line[edges] == 0).all(axis=1) & (np.abs(y[edges]) < 0.15 * end).all(axis=1)
     middle = x[edges].mean(axis=1)
     opened = on_line & (middle > 0.5 * start) & (middle < end)
@@ -140,6 +141,11 @@ def open_area_mm2(sheet: Sheet, spot: _Spot, *, rays_across: int = 96) -> float:
     start = spot.at + a.reshape(-1, 1) * spot.u + b.reshape(-1, 1) * spot.v + 3 * spot.reach * spot.normal
     hit = cast_mesh(sheet.vertices, sheet.faces[near], start, np.repeat(-spot.normal[None], len(start), 0))
     return float((~hit).mean() * (2000 * half) ** 2)
+
+
+def hole_applies(product: Product) -> bool:
+    """Glass breaks instead."""
+    return not product.brittle
 
 
 def hole(product: Product, config: HoleConfig, strength: float, rng: np.random.Generator) -> Outcome:

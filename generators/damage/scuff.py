@@ -28,18 +28,32 @@ class ScuffConfig(BaseModel):
     edge_pull: tuple[float, float] = Field(default=(0.0, 1.2), description="how much rust prefers the ends of a tin")
 
 
-def _is_metal(sheet: Sheet) -> bool:
-    return sheet.materials[0].metallic > 0.5
+def _rusts(sheet: Sheet) -> bool:
+    first = sheet.materials[0]
+    return first.name.startswith("tinplate") and first.metallic_roughness_texture is not None
+
+
+def _spoilable(sheet: Sheet) -> tuple[int, ...]:
+    """Materials of the outer side that are printed or painted: clear film shows neither stain nor rub."""
+    outer = range(len(sheet.materials) - 2)  # the last two are the inner side and the cut edge
+    return tuple(
+        k for k in outer if sheet.materials[k].base_color_texture is not None and sheet.materials[k].transmission < 0.5
+    )
+
+
+def scuff_applies(product: Product) -> bool:
+    """Whether the main wall carries a print."""
+    return bool(_spoilable(product.sheets[0]))
 
 
 def _mask(sheet: Sheet, config: ScuffConfig, share: float, rng: np.random.Generator) -> Float[np.ndarray, "h w"]:
     """How spoilt each texel is, 0-1: a fractal field cut so that ``share`` of the sheet's texels are covered."""
-    texture = sheet.materials[0].base_color_texture
-    assert texture is not None  # every family's outer side has one
+    texture = sheet.materials[_spoilable(sheet)[0]].base_color_texture
+    assert texture is not None
     height, width = texture.shape[:2]
     texels_per_mm = np.sqrt(height * width / (1e6 * face_areas(sheet.rest, sheet.faces).sum()))
     field = fractal_noise(rng, height, width, cell_px=texels_per_mm * rng.uniform(*config.patch_mm), octaves=6)
-    if _is_metal(sheet):
+    if _rusts(sheet):
         row = np.abs(np.linspace(-1, 1, height // 2)) ** 4  # the body is the upper half of the atlas
         field[: height // 2] += rng.uniform(*config.edge_pull) * row[:, None]
     level = float(np.quantile(field, 1 - share))
@@ -86,7 +100,8 @@ def _vertex_cover(sheet: Sheet, mask: Float[np.ndarray, "h w"]) -> Float[np.ndar
     x: Int[np.ndarray, "f 3"] = np.clip(sheet.uv[..., 0] * width, 0, width - 1).astype(int)
     y: Int[np.ndarray, "f 3"] = np.clip((1 - sheet.uv[..., 1]) * height, 0, height - 1).astype(int)
     cover = np.zeros(len(sheet.rest))
-    np.maximum.at(cover, sheet.faces.ravel(), soft[y, x].ravel())
+    printed = np.isin(sheet.material, _spoilable(sheet))
+    np.maximum.at(cover, sheet.faces[printed].ravel(), soft[y, x][printed].ravel())
     return cover
 
 
@@ -97,13 +112,14 @@ def scuff(product: Product, config: ScuffConfig, strength: float, rng: np.random
     share = low * (high / low) ** strength
     if strength > 0:
         mask = _mask(sheet, config, share, rng)
-        spoil = _rusted if _is_metal(sheet) else _stained
-        outer = len(sheet.materials) - 2  # the last two are the inner side and the cut edge
-        seeds = rng.integers(2**31)
-        painted = tuple(spoil(m, mask, np.random.default_rng(seeds)) for m in sheet.materials[:outer])
+        spoil = _rusted if _rusts(sheet) else _stained
+        seeds, spoilable = rng.integers(2**31), _spoilable(sheet)
+        painted = tuple(
+            spoil(m, mask, np.random.default_rng(seeds)) if k in spoilable else m for k, m in enumerate(sheet.materials)
+        )
         marks = sheet.marks.copy()
         marks[:, SUPERFICIAL] = np.maximum(marks[:, SUPERFICIAL], 2 * _vertex_cover(sheet, mask))
-        sheet = replace(sheet, materials=(*painted, *sheet.materials[outer:]), marks=marks)
+        sheet = replace(sheet, materials=painted, marks=marks)
     covered = marked_faces(sheet, SUPERFICIAL) & ~sheet.removed
     return Outcome(
         product=replace(product, sheets=(sheet, *product.sheets[1:])),

@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.spatial import Delaunay
 
 from ...sim.scene import Material
-from ..artwork import FONTS, brand_name, draw_ink, draw_text, fractal_noise
-from ..mesh import Mechanics, Relief, make_sheet
-from .product import Product
+from ..artwork import FONTS, brand_name, draw_artwork, draw_ink, draw_text, fractal_noise
+from ..design import Design, stream
+from ..materials import STOCKS, back_and_edge
+from ..mesh import Relief, make_sheet
+from .product import Product, catalogue_entry
 
-TINPLATE = Mechanics(spacing_mm=2.3, yield_curvature_per_m=22.0, softening=2.0, bending=0.4)
-"""Spacing and yield: measured to fold as photographs of dented tins do, see LOG.md."""
+TINPLATE = STOCKS["tinplate"].mechanics
 SEAM_M = 0.0029
 TEXTURE = 1024
 
@@ -50,8 +51,9 @@ class _Shape:
     """(radius, half width, height) of the beads on the ends."""
 
 
-def _draw_shape(config: TinConfig, rng: np.random.Generator) -> _Shape:
-    radius = rng.uniform(*config.radius_mm) / 1000
+def _draw_shape(config: TinConfig, design: Design) -> _Shape:
+    rng = stream(design, "shape")
+    radius = design.grow ** (1 / 3) * rng.uniform(*config.radius_mm) / 1000
     short = rng.random() < 0.15
     slender = rng.uniform(config.slenderness[0], 1.8) if short else rng.uniform(2.2, config.slenderness[1])
     height = radius * slender
@@ -242,10 +244,11 @@ def _paint(config: TinConfig, rng: np.random.Generator) -> tuple[np.ndarray, np.
     return (color * 255).astype(np.uint8), mr.astype(np.uint8)
 
 
-def build_tin(item_identifier: str, config: TinConfig, rng: np.random.Generator) -> Product:
+def build_tin(item_identifier: str, config: TinConfig, design: Design) -> Product:
     """Draw one tin."""
-    shape = _draw_shape(config, rng)
-    color, mr = _paint(config, rng)
+    rng = stream(design, "colours")
+    shape = _draw_shape(config, design)
+    color, mr = _paint(config, stream(design, "specimen"))
     grey = rng.uniform(0.45, 0.8)
     tint = np.array([1, rng.uniform(0.95, 1), rng.uniform(0.88, 1)])
     lid_tint = np.array([1, rng.uniform(0.92, 1), rng.uniform(0.7, 1)])
@@ -255,20 +258,20 @@ def build_tin(item_identifier: str, config: TinConfig, rng: np.random.Generator)
         # The texture stores roughness over 3 so that stains can be rougher than the metal.
         return Material(name, (r, g, b), 1.0, min(1.0, 3 * roughness), color, mr)
 
-    rough = rng.uniform(0.05, 0.2)
     materials = (
-        metal("tinplate", grey * tint, rough),
+        metal("tinplate", grey * tint, rng.uniform(0.05, 0.2)),
         metal("tinplate_end", grey * rng.uniform(0.9, 1.1) * lid_tint, rng.uniform(0.12, 0.3)),
-        Material("tin_inside", (0.55, 0.53, 0.48), 1.0, 0.45),
-        Material("tin_edge", (0.6, 0.6, 0.6), 1.0, 0.35),
+        *back_and_edge(STOCKS["tinplate"]),
     )
     vertices, faces, uv, material = _mesh(shape)
     sheet = make_sheet(
         "tin", vertices, faces, uv, material, materials, TINPLATE,
-        thickness_mm=0.2, levels=1, crease_deg=50.0, relief=_relief(shape),
+        thickness_mm=0.2, levels=1, crease_deg=50.0, relief=_relief(shape), panel=material, panels=("body", "ends"),
     )  # fmt: skip
-    size = (2000 * (shape.radius + shape.seam_out), 2000 * (shape.radius + shape.seam_out), 1000 * shape.height)
+    across = 2 * (shape.radius + shape.seam_out)
     millilitres = np.pi * shape.radius**2 * shape.height * 1e6
+    artwork = draw_artwork(design, "tinned food", net=f"{millilitres:.0f} ml")
+    mass = float(millilitres * 1.05 + 45)
     return Product(
         item_identifier=item_identifier,
         family="tin",
@@ -278,11 +281,10 @@ def build_tin(item_identifier: str, config: TinConfig, rng: np.random.Generator)
         sheets=(sheet,),
         contents=(),
         core=None,
-        attributes={
-            "category": "food tin",
-            "title": f"Tin {millilitres:.0f} ml",
-            "dimensions_mm": tuple(round(v, 1) for v in size),
-            "catalogue_mass_g": round(millilitres * 1.05 + 45, 0),
-            "expected_units": 1,
-        },
+        attributes=catalogue_entry(
+            artwork, category="food tin", size_m=np.array([across, across, shape.height]), mass_g=mass
+        ),
+        mass_g=mass,
+        fill_ml=float(0.9 * millilitres),
+        lookalikes=("ribs",) if shape.rib_height > 0 else (),
     )

@@ -1,4 +1,4 @@
-"""Printed surfaces: fractal noise, label art, shipping labels, stamps. Pictures are sRGB uint8, row 0 on top."""
+"""Printed panels: label art, shipping labels, stamps. Pictures are sRGB uint8, row 0 on top."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -6,8 +6,12 @@ from pathlib import Path
 import cv2
 import matplotlib
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
+
+from ..design import Design, stream
+from .artwork import Artwork, PanelKind
+from .noise import fractal_noise
 
 FONTS = ("DejaVuSans-Bold", "DejaVuSans", "DejaVuSerif-Bold", "DejaVuSansMono-Bold", "DejaVuSans-BoldOblique")
 """Bitstream Vera derivatives that matplotlib ships; their licence allows use in pictures."""
@@ -85,21 +89,6 @@ GOODS = [
 ]
 
 Rgb = tuple[int, int, int]
-
-
-def fractal_noise(
-    rng: np.random.Generator, height: int, width: int, *, cell_px: float, octaves: int = 4
-) -> Float[np.ndarray, "h w"]:
-    """Smooth noise with mean 0 and standard deviation near 1; ``cell_px`` is the size of its largest grain."""
-    total = np.zeros((height, width), np.float32)
-    weight = 0.0
-    for octave in range(octaves):
-        cell = max(cell_px / 2**octave, 1.0)
-        grid = rng.standard_normal((max(2, int(height / cell) + 2), max(2, int(width / cell) + 2)), np.float32)
-        amplitude = 0.6**octave
-        total += amplitude * cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
-        weight += amplitude**2
-    return (total / (0.75 * np.sqrt(weight))).astype(np.float64)
 
 
 @lru_cache(maxsize=64)
@@ -243,3 +232,30 @@ def draw_shipping_label(rng: np.random.Generator, width: int, height: int) -> UI
     draw_bars(art, (width // 20, height // 2, int(width * 0.9), int(height * 0.42)), rng)
     art[:2], art[-2:], art[:, :2], art[:, -2:] = 90, 90, 90, 90
     return art
+
+
+def draw_artwork(design: Design, category: str, *, net: str) -> Artwork:
+    """Draw an edition's pack design for goods of a category."""
+    words, colours = stream(design, "words"), stream(design, "colours")
+    ground, accent, ink = palette(colours)
+    brand, title = brand_name(words), f"{words.choice(WORDS)} {category}".capitalize()
+    digits = [int(v) for v in words.integers(0, 10, 12)]
+    check = -(sum(digits[::2]) + 3 * sum(digits[1::2])) % 10
+    return Artwork(
+        category=category, brand=brand, title=title, description=f"{title} by {brand.capitalize()}, {net}.", claims=(),
+        ean="".join(str(d) for d in [*digits, check]), net=net, ground=ground, accent=accent, ink=ink,
+        paper=(240, 238, 232), design=design,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=48)
+def paint_panel(
+    artwork: Artwork, kind: PanelKind, width_px: int, height_px: int, *, px_per_mm: float
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Paint one panel; the same again for the same design."""
+    rng = stream(artwork.design, "layout")
+    old = {"front": "front", "back": "back", "wrap": "front", "label": "front"}.get(kind, "side")
+    colors = artwork.ground, artwork.accent, artwork.ink
+    return draw_panel(
+        rng, max(width_px, 16), max(height_px, 16), colors=colors, brand=artwork.brand, title=artwork.title, kind=old
+    )
