@@ -4,10 +4,10 @@ REAL ?=
 BIN := .venv/bin
 RUN := runs/demo
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench bench-products clean
 
 help:  ## What can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
 .venv/ready: pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or name yours with 'make PYTHON=...'"; exit 2; }
@@ -37,6 +37,9 @@ lint: .venv/ready  ## Format, lint, types
 
 bench: .venv/ready  ## Print every figure that the documentation quotes
 	$(BIN)/python bench/bench.py
+
+bench-products: .venv/ready  ## Build times of every packaging family, and how many products differ
+	$(BIN)/python bench/bench_products.py
 
 clean:  ## Remove the environment and all runs
 	rm -rf .venv runs

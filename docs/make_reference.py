@@ -14,6 +14,8 @@ from damageland.generators.damage.outcome import Limits, SeverityRules
 from damageland.generators.damage.table import DAMAGES
 from damageland.generators.products.catalogue import FAMILIES
 from damageland.generators.recipe import DamageSpec, ProductSpec, Recipe
+from damageland.generators.rest import RestRules
+from damageland.generators.wear import LookalikesConfig
 from damageland.sim import booth
 from damageland.train.config import TrainConfig
 from pydantic import BaseModel
@@ -75,6 +77,8 @@ MEANING = {
     "BoothSpec.walls": "see walls",
     "BoothSpec.lights": "see lights",
     "BoothSpec.environment": "see environment",
+    "Recipe.lookalikes": "what sound products and trays show that is no damage, see lookalikes",
+    "Recipe.rest": "how items come to rest on the tray, see rest",
     "BoothSpec.scale": "see scale",
     "BoothSpec.cameras": "see cameras; at least one",
 }
@@ -193,6 +197,8 @@ def page() -> str:
             f"### Damage `{n}`: keys of its `config`\n\n{opening(m)}\n\n{table(m)}"
             for n, m in ((name, kind.config) for name, kind in DAMAGES.items())
         ),
+        f"### Rest\n\n{opening(RestRules)}\n\n{table(RestRules)}",
+        f"### Lookalikes\n\n{opening(LookalikesConfig)}\n\n{table(LookalikesConfig)}",
         f"### Severity\n\n{opening(SeverityRules)} The defaults:\n\n{severity_table()}",
         f"Each limit has these keys:\n\n{table(Limits)}",
         *(f"## {title}\n\n{opening(m)}\n\n{table(m)}" for title, m in BOOTH.items()),

@@ -3,21 +3,24 @@
 Product, benign looks, pose, camera and light are drawn before damage and apart from it, each from a stream of its own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from ..sim.booth import Booth, draw_booth
 from ..sim.errors import DamagelandError
-from ..sim.scene import Scene, transform_part
+from ..sim.scene import Part, Scene, transform_part
 from ..sim.seed import generator_for
 from ..sim.yamlfile import parse_mapping
+from .clutter import draw_clutter
 from .damage.outcome import Outcome
 from .damage.table import DAMAGES
 from .mesh import finish_sheet
 from .products.product import Product
-from .recipe import Plan, Recipe, Unit, build_product, locate
+from .recipe import Plan, Recipe, Unit, build_product, design_of, locate
+from .rest import lay_down
+from .wear import benign, print_lookalike
 
 
 @dataclass(frozen=True)
@@ -58,32 +61,26 @@ def finish_product(product: Product) -> Scene:
     return Scene((*(part for part, _ in finished), *product.contents), gone)
 
 
-def _draw_pose(product: Product, rng: np.random.Generator) -> Float[np.ndarray, "4 4"]:
-    """How the item stands: a box on any of its sides, what is round upright; turned and shifted at random."""
-    tip = np.eye(3)
-    if product.shape == "box":
-        axis = int(rng.integers(3))
-        tip = np.roll(np.eye(3), axis, axis=1) if axis else tip
-    turn = rng.uniform(0, 2 * np.pi)
-    spin = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
-    T = np.eye(4)
-    T[:3, :3] = spin @ tip
-    T[:2, 3] = rng.uniform(-0.015, 0.015, 2)
-    return T
-
-
-def _stand(item: Scene, pose: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "4 4"]:
-    """Complete a pose so that the item stands on the tray with its middle at the drawn place."""
-    points = np.concatenate([part.vertices for part in item.parts]) @ pose[:3, :3].T
-    low, high = points.min(axis=0), points.max(axis=0)
-    T = pose.copy()
-    T[:3, 3] = [*(pose[:2, 3] - (low + high)[:2] / 2), -low[2]]
-    return T
-
-
 def _place(item: Scene, T_world_item: Float[np.ndarray, "4 4"]) -> Scene:
     parts, gone = ((tuple(transform_part(part, T_world_item) for part in group)) for group in (item.parts, item.gone))
     return Scene(parts, gone)
+
+
+def _points(product: Product) -> Float[np.ndarray, "n 3"]:
+    """All that is drawn of a product, in its frame."""
+    return np.concatenate([part.vertices for part in finish_product(product).parts])
+
+
+def _draw_clutter(recipe: Recipe, index: int, item: Scene, booth: Booth) -> tuple[Part, ...]:
+    """What else lies on the tray; it keeps clear of the pristine item."""
+    seen_from_above = np.concatenate([part.vertices for part in item.parts])[:, :2]
+    width, depth = np.ptp(next(part for part in booth.parts if part.name == "tray").vertices[:, :2], axis=0)
+    return draw_clutter(
+        generator_for(recipe.seed, index, "clutter"),
+        keep_out=seen_from_above,
+        tray_size_m=(float(width), float(depth)),
+        config=recipe.lookalikes,
+    )
 
 
 def draw_damage(recipe: Recipe, product: Product, index: int) -> Outcome:
@@ -106,14 +103,24 @@ def draw_damage(recipe: Recipe, product: Product, index: int) -> Outcome:
 def compose(plan: Plan, index: int) -> Composed:
     """Make unit ``index`` of a recipe."""
     recipe, unit = plan.recipe, locate(plan.recipe, index)
-    product = build_product(plan, unit.spec, unit.number, unit.edition, specimen=index)
-    item = finish_product(product)
-    # A damaged item stays where its twin stands: the pristine item's extent places both.
-    pose = _stand(item, _draw_pose(product, generator_for(recipe.seed, index, "pose")))
     booth = draw_booth(plan.booth, generator_for(recipe.seed, index, "booth"))
-    pristine = _place(item, pose)
+    made = build_product(plan, unit.spec, unit.number, unit.edition, specimen=index)
+    made = print_lookalike(made, design_of(plan, unit.spec, unit.number, unit.edition), recipe.lookalikes)
+    if not unit.reference:  # a gallery shows the product as it leaves the factory
+        made = benign(made, generator_for(recipe.seed, index, "benign"), recipe.lookalikes, recipe.severity)
+    # A damaged item stays where its twin lies: the pristine item's form places both.
+    product, rest = lay_down(
+        made, generator_for(recipe.seed, index, "pose"), _points, walls=booth.parts, rules=recipe.rest
+    )
+    pose = rest.T_world_item
+    item = _place(finish_product(product), pose)
+    clutter = () if unit.reference else _draw_clutter(recipe, index, item, booth)
+    tags = tuple(sorted({"dust" if part.name == "dust" else "extras" for part in clutter}))
+    pristine = replace(item, parts=(*item.parts, *clutter))
     damaged = not unit.reference and generator_for(recipe.seed, index, "label").random() < recipe.damaged_share
     if not damaged:
-        return Composed(unit, product, pristine, None, (), booth)
+        return Composed(unit, product, pristine, None, (), booth, tags)
     outcome = draw_damage(recipe, product, index)
-    return Composed(unit, product, _place(finish_product(outcome.product), pose), pristine, (outcome,), booth)
+    spoilt = _place(finish_product(outcome.product), pose)
+    scene = replace(spoilt, parts=(*spoilt.parts, *clutter))
+    return Composed(unit, product, scene, pristine, (outcome,), booth, tags)

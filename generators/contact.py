@@ -61,7 +61,7 @@ def frame(scene: Scene, width_px: int, *, azimuth_deg: float, elevation_deg: flo
     height = int(np.ceil(focal * float(right[1] - left[1]) + 0.06 * width_px))
     centre = np.array([width_px, height]) / 2 - focal * (left + right) / 2
     K = np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0, 1.0]])
-    return Camera("shelf", width_px, height, K, pose, (1.0, 1.0, 1.0), 0.35, 0.001, 0.0, 95)
+    return Camera("shelf", width_px, height, K, pose, (1.0, 1.0, 1.0), 0.9, 0.001, 0.0, 95)
 
 
 def studio(camera: Camera, *, seed: int = 0) -> Booth:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from matplotlib.path import Path as Outline
-from scipy.spatial import Delaunay, cKDTree
+from scipy.spatial import Delaunay, KDTree
 
 from .shapes import Mesh
 
-Contour = Float[np.ndarray, "m 2"]
+Contour = Float[np.ndarray, "_ 2"]
 Height = Callable[[Float[np.ndarray, "n 2"]], Float[np.ndarray, " n"]]
 
 
@@ -47,7 +47,7 @@ def fillet(points: Sequence[tuple[float, float]], radii: Sequence[float] | float
     room = 0.499 * np.minimum(length, np.roll(length, -1))
     radius = np.minimum(radius, room / np.maximum(tangent, 1e-9))
     knots: list[np.ndarray] = []
-    for p, a, b, r, t, angle in zip(corner, into, out, radius, tangent, turn, strict=True):
+    for p, a, r, t, angle in zip(corner, into, radius, tangent, turn, strict=True):
         if r < 1e-7 or abs(angle) < 1e-6:
             knots.append(p[None])
             continue
@@ -119,7 +119,7 @@ def contains(ring: Contour, points: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray
     return Outline(ring).contains_points(points)
 
 
-def _hex_points(low: Contour, high: Contour, spacing: float) -> Contour:
+def _hex_points(low: Float[np.ndarray, "2"], high: Float[np.ndarray, "2"], spacing: float) -> Contour:
     rows = np.arange(low[1], high[1], spacing * np.sqrt(3) / 2)
     columns = np.arange(low[0], high[0], spacing)
     x = columns[None] + 0.5 * spacing * (np.arange(len(rows)) % 2)[:, None]
@@ -164,7 +164,7 @@ def form_sheet(
         if pocket.top is not None:
             z[on_top] += pocket.top(fill[on_top])
     fixed = np.concatenate(rings)
-    keep &= cKDTree(fixed).query(fill)[0] > 0.62 * spacing
+    keep &= KDTree(fixed).query(fill)[0] > 0.62 * spacing
     points = np.concatenate([fixed, fill[keep]])
     faces = _triangles(points, rim, holes)
     middle = points[faces].mean(axis=1)

@@ -20,6 +20,8 @@ from .damage.table import DAMAGES
 from .design import Design, next_edition
 from .products.catalogue import FAMILIES
 from .products.product import Product
+from .rest import RestRules
+from .wear import LookalikesConfig
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
@@ -121,6 +123,8 @@ class Recipe(_Spec):
     days: int = Field(default=365, ge=1, le=36_500, description="captures are spread evenly over so many days")
     products: tuple[ProductSpec, ...] = Field(min_length=1)
     damages: tuple[DamageSpec, ...] = Field(min_length=1)
+    rest: RestRules = RestRules()
+    lookalikes: LookalikesConfig = LookalikesConfig()
     severity: SeverityRules = SeverityRules()
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from pydantic import BaseModel, ConfigDict, Field
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import ConvexHull
@@ -23,28 +24,35 @@ MOST_POSES = 256
 TOUCH_M = 5e-5
 
 
-@dataclass(frozen=True)
-class RestRules:
-    """How often items stand, lie, touch a wall and lean on it."""
+class RestRules(BaseModel):
+    """How often items stand, lie, touch a wall of the tray and lean on it."""
 
-    stand_share: float = 0.6
-    """Of what can stand as on a shelf, this share does; the others lie as thrown."""
-    steady_deg: float = 7.0
-    """What tips over before this angle does not stand."""
-    soft_flat_share: float = 0.85
-    """Of soft items, the share that lies on its largest sides."""
-    wall_share: float = 0.2
-    """Of the items with a wall near enough, the share at it."""
-    lean_share: float = 0.4
-    """Of those, the share that leans if its form allows."""
-    flush_share: float = 0.6
-    """Of what stands at a wall, the share that has a side along it; the others touch as they are turned."""
-    lean_deg: tuple[float, float] = (5.0, 25.0)
-    jitter_mm: float = 15.0
-    reach_mm: float = 60.0
-    """How far an item is pushed to get to a wall; cameras look at the tray's middle."""
-    sag: tuple[float, float] = (0.05, 0.14)
-    """Of soft items: height of the layer that ends flat on the floor, over the pack's thickness."""
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stand_share: float = Field(
+        default=0.6,
+        ge=0,
+        le=1,
+        description="of what can stand as on a shelf, this share does; the others lie as thrown",
+    )
+    steady_deg: float = Field(default=7.0, ge=0, le=45, description="what tips over before this angle does not stand")
+    soft_flat_share: float = Field(default=0.85, ge=0, le=1, description="of bags, the share that lies on a large side")
+    wall_share: float = Field(default=0.2, ge=0, le=1, description="of items with a wall near enough, the share at it")
+    lean_share: float = Field(default=0.4, ge=0, le=1, description="of those, the share that leans if its form allows")
+    flush_share: float = Field(
+        default=0.6, ge=0, le=1, description="of what stands at a wall, the share that has a side along it"
+    )
+    lean_deg: tuple[float, float] = Field(default=(5.0, 25.0), description="how far it leans")
+    jitter_mm: float = Field(default=15.0, ge=0, description="how far from the tray's middle an item lies")
+    reach_mm: float = Field(
+        default=60.0, ge=0, description="how far an item is pushed to get to a wall: cameras look at the tray's middle"
+    )
+    sag: tuple[float, float] = Field(
+        default=(0.05, 0.14), description="of bags: height of the layer that ends flat on the floor, over its thickness"
+    )
+
+
+USUAL = RestRules()
 
 
 @dataclass(frozen=True)
@@ -351,7 +359,7 @@ def _lean_on(
 
 def draw_place(
     R: Float[np.ndarray, "3 3"], points: Float[np.ndarray, "n 3"], rng: np.random.Generator,
-    *, walls: Sequence[Part] = (), rules: RestRules = RestRules(), may_lean: bool = True,
+    *, walls: Sequence[Part] = (), rules: RestRules = USUAL, may_lean: bool = True,
 ) -> Rest:  # fmt: skip
     """Turn an item about z and put it on the tray: near the middle, at a wall, or leaning on it."""
     turn, at_wall, lean, flush, which, u = rng.random(6).tolist()
@@ -376,7 +384,7 @@ def draw_place(
 
 def draw_rest(
     product: Product, points: Float[np.ndarray, "n 3"], rng: np.random.Generator,
-    *, walls: Sequence[Part] = (), rules: RestRules = RestRules(),
+    *, walls: Sequence[Part] = (), rules: RestRules = USUAL,
 ) -> Float[np.ndarray, "4 4"]:  # fmt: skip
     """``T_world_item`` of an item that rests on the tray. ``points``: all that is drawn of it, in its frame."""
     R = draw_attitude(product, points, rng, rules)
@@ -385,7 +393,7 @@ def draw_rest(
 
 def lay_down(
     product: Product, rng: np.random.Generator, points_of: Callable[[Product], Float[np.ndarray, "n 3"]],
-    *, walls: Sequence[Part] = (), rules: RestRules = RestRules(),
+    *, walls: Sequence[Part] = (), rules: RestRules = USUAL,
 ) -> tuple[Product, Rest]:  # fmt: skip
     """Put a product on the tray: draw its pose, let it sag in it if it is soft, and place what has become of it."""
     R = draw_attitude(product, points_of(product), rng, rules)

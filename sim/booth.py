@@ -28,6 +28,10 @@ class DepthSensor:
     """Surfaces seen at a larger angle to their normal than this return nothing."""
     gloss_loss: float
     """Chance of no return at a metal pixel more than 35° off its normal, 0-1; about a third of it when facing."""
+    clear_loss: float = 0.4
+    """Chance of no return where a clear wall stands before the opaque surface, 0-1."""
+    clear_first: float = 0.1
+    """Chance that the clear wall itself is recorded there; else the surface behind it is."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,17 @@ class DepthSpec(_Spec):
     quantum_mm: float = Field(default=0.1, ge=0.1, description="step of the recorded depth; files hold 0.1 mm units")
     grazing_deg: Range = (78.0, 82.0)
     gloss_loss: Range = (0.5, 0.9)
+    clear_loss: float = Field(default=0.4, ge=0, le=1, description="share of no returns behind a clear wall")
+    clear_first: float = Field(default=0.1, ge=0, le=1, description="share of clear walls that are recorded themselves")
+
+    @model_validator(mode="after")
+    def _shares(self) -> "DepthSpec":
+        if self.clear_loss + self.clear_first > 1:
+            raise ValueError(
+                f"clear_loss and clear_first are shares of the same pixels: lower one of them, as they sum to "
+                f"{self.clear_loss + self.clear_first:g}, which is more than 1"
+            )
+        return self
 
 
 class CameraSpec(_Spec):
@@ -238,8 +253,9 @@ def _draw_camera(spec: CameraSpec, rng: np.random.Generator) -> Camera:
     if spec.depth is not None:
         d = spec.depth
         sensor = DepthSensor(
-            _draw(d.noise_mm_at_1m, rng), d.quantum_mm, _draw(d.grazing_deg, rng), _draw(d.gloss_loss, rng)
-        )
+            _draw(d.noise_mm_at_1m, rng), d.quantum_mm, _draw(d.grazing_deg, rng), _draw(d.gloss_loss, rng),
+            d.clear_loss, d.clear_first,
+        )  # fmt: skip
     return Camera(
         name=spec.name,
         width=spec.width,

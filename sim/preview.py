@@ -1,7 +1,7 @@
 """Fast colour from the same rays as the truth: area lights with soft shadows, ambient occlusion, gloss and metal.
 
 A small stochastic ray tracer on arrays. Each pass shoots one jittered ray per pixel, one shadow ray per light, one
-occlusion ray and one reflection ray; passes are averaged.
+occlusion ray and one reflection ray; passes are averaged. Rays go straight on through clear faces, which tint them.
 """
 
 import math
@@ -12,10 +12,24 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Int
 
-from .booth import AreaLight, Booth, Camera
-from .rays import Caster, Hits, build_caster, cast, occluded
-from .scene import Material, Part, Scene
+from .booth import Booth, Camera
+from .rays import beyond, cast
+from .scene import Scene
 from .truth import pixel_rays
+from .world import (
+    F0,
+    LAYERS,
+    Surface,
+    World,
+    build_world,
+    light_through,
+    mirrored,
+    passed,
+    sample,
+    single,
+    surface_at,
+    to_unit,
+)
 
 FIREFLY = 10.0
 """Radiance at which a reflected sample is clipped."""
@@ -27,36 +41,14 @@ SHARP = 0.2
 """Surfaces rougher than this get the lamps' gloss by sampling the lamps, smoother ones by hitting them."""
 LOBE = 0.8
 """Share of the gloss lobe that is sampled; what its long tail would add is noise, not picture."""
+FAINT = 0.01
+"""What carries less than this share of a pixel's light through clear faces is not followed."""
+NEARLY_CLEAR = 0.9
+"""Faces that pass more of the light than this have too little matt colour for shadows on it to be seen."""
+MIRRORED_LAYERS = 4
+"""Clear faces that a reflection goes through; a reflection in a reflection goes through none."""
 BLURS = (0.0, 1.5, 4.0, 9.0)
 """Blurs of the surroundings [rows of 64], one for each step of gloss: rough metal needs no sharp windows."""
-
-
-@dataclass(frozen=True)
-class _Surface:
-    """Shading inputs at n hits."""
-
-    at: Float[np.ndarray, "n 3"]
-    normal: Float[np.ndarray, "n 3"]
-    base: Float[np.ndarray, "n 3"]
-    metallic: Float[np.ndarray, " n"]
-    roughness: Float[np.ndarray, " n"]
-    emission: Float[np.ndarray, "n 3"]
-
-
-@dataclass(frozen=True)
-class _World:
-    caster: Caster
-    lights: tuple[AreaLight, ...]
-    environment: tuple[Float[np.ndarray, "he we 3"], ...]
-    """One picture per blur of BLURS."""
-    irradiance: Float[np.ndarray, "9 3"]
-    normals: Float[np.ndarray, "f 3 3"]
-    uv: Float[np.ndarray, "f 3 2"]
-    material: np.ndarray
-    """Index of each face into ``materials``."""
-    materials: tuple[Material, ...]
-    textures: tuple[Float[np.ndarray, "_ _ 3"] | None, ...]
-    emission: Float[np.ndarray, "m 3"]
 
 
 @dataclass(frozen=True)
@@ -102,18 +94,6 @@ class _Throw:
         return np.stack([across * np.cos(turn), across * np.sin(turn), z], axis=1)
 
 
-def _light_part(light: AreaLight) -> Part:
-    x, y = light.size_m[0] / 2, light.size_m[1] / 2
-    local = np.array([[-x, -y, 0], [x, -y, 0], [x, y, 0], [-x, y, 0.0]])
-    faces = np.array([[0, 2, 1], [0, 3, 2]])
-    normal = -light.T_world_light[:3, 2]
-    return Part(
-        "light", local @ light.T_world_light[:3, :3].T + light.T_world_light[:3, 3], faces, np.zeros((2, 3, 2)),
-        np.tile(normal, (2, 3, 1)), (Material("light"),), np.zeros(2, np.uint8), np.zeros(2, np.uint8),
-        np.zeros(2, np.uint8), 0,
-    )  # fmt: skip
-
-
 def _sh(direction: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 9"]:
     """Real spherical harmonics to degree 2."""
     x, y, z = direction.T
@@ -139,96 +119,6 @@ def _irradiance(environment: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "9
     return moments * np.array([1.0] + [2 / 3] * 3 + [1 / 4] * 5)[:, None]
 
 
-def _linear(texture: np.ndarray) -> Float[np.ndarray, "h w 3"]:
-    table = (np.arange(256) / 255.0).astype(np.float32)
-    table = np.where(table <= 0.04045, table / 12.92, ((table + 0.055) / 1.055) ** 2.4).astype(np.float32)
-    return table[texture]
-
-
-def _single(array: np.ndarray) -> np.ndarray:
-    """Shading is done in single precision: half the memory to move."""
-    return np.ascontiguousarray(array, dtype=np.float32)
-
-
-def _unit(vectors: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
-    length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    return vectors / np.maximum(length, np.float32(1e-12))[:, None]
-
-
-def _build_world(scene: Scene, booth: Booth) -> _World:
-    lamps = tuple(_light_part(light) for light in booth.lights)
-    parts = (*scene.parts, *booth.parts, *lamps)
-    materials, material, emission = [], [], []
-    for k, part in enumerate(parts):
-        material.append(part.material.astype(int) + len(materials))
-        materials += part.materials
-        lamp = k - (len(parts) - len(lamps))
-        emission += [booth.lights[lamp].radiance if lamp >= 0 else (0.0, 0.0, 0.0)] * len(part.materials)
-    cache: dict[int, np.ndarray] = {}
-    textures = []
-    for m in materials:
-        t = m.base_color_texture
-        if t is not None and id(t) not in cache:
-            cache[id(t)] = _linear(t)
-        textures.append(None if t is None else cache[id(t)])
-    environment = _single(booth.environment)
-    return _World(
-        caster=build_caster(parts),
-        lights=booth.lights,
-        environment=_blurred(environment),
-        irradiance=_single(_irradiance(environment)),
-        normals=_single(np.concatenate([p.normals for p in parts])),
-        uv=_single(np.concatenate([p.uv for p in parts])),
-        material=np.concatenate(material),
-        materials=tuple(materials),
-        textures=tuple(textures),
-        emission=np.array(emission, np.float32),
-    )
-
-
-def _sample(picture: np.ndarray, uv: Float[np.ndarray, "n 2"]) -> np.ndarray:
-    """Bilinear texture lookup; v is up."""
-    height, width = picture.shape[:2]
-    x = (uv[:, 0] * width - 0.5).astype(np.float32)
-    y = ((1 - uv[:, 1]) * height - 0.5).astype(np.float32)
-    rows = 16384  # OpenCV's remap takes maps of less than 32768 a side
-    out = [
-        cv2.remap(
-            picture, x[k : k + rows][:, None], y[k : k + rows][:, None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
-        )
-        for k in range(0, len(x), rows)
-    ]
-    return np.concatenate(out).reshape(len(x), -1) if out else np.zeros((0, 3))
-
-
-def _surface(world: _World, hits: Hits, origins, directions) -> _Surface:
-    """Shading inputs where rays hit; rays that miss must have been left out."""
-    face = world.caster.first_face[hits.part] + hits.face
-    normal = _unit(np.einsum("nkc,nk->nc", world.normals[face], hits.weights))
-    behind = np.einsum("ij,ij->i", normal, directions) > 0
-    normal *= np.where(behind, np.float32(-1), np.float32(1))[:, None]
-    uv = np.einsum("nkc,nk->nc", world.uv[face], hits.weights)
-    index = world.material[face]
-    n = len(face)
-    base, metallic, roughness = (np.zeros(shape, np.float32) for shape in ((n, 3), n, n))
-    for k in np.unique(index):
-        m, at = world.materials[k], index == k
-        texture = world.textures[k]
-        base[at] = np.array(m.base_color, np.float32) * (1.0 if texture is None else _sample(texture, uv[at]))
-        rough_metal = m.metallic_roughness_texture
-        factors = np.ones((1, 3), np.float32) if rough_metal is None else _sample(rough_metal, uv[at]) / np.float32(255)
-        roughness[at], metallic[at] = m.roughness * factors[:, 1], m.metallic * factors[:, 2]
-    at = origins + hits.distance[:, None] * directions
-    return _Surface(
-        at + 2e-5 * normal,
-        normal,
-        np.clip(base, 0, 1),
-        metallic,
-        np.clip(roughness, 0.03, 1),
-        np.where(behind[:, None], np.float32(0), world.emission[index]),  # a lamp's back is dark
-    )
-
-
 def _blurred(environment: Float[np.ndarray, "h w 3"]) -> tuple[Float[np.ndarray, "h w 3"], ...]:
     height, width = environment.shape[:2]
     wide = np.concatenate([environment] * 3, axis=1)
@@ -239,124 +129,165 @@ def _blurred(environment: Float[np.ndarray, "h w 3"]) -> tuple[Float[np.ndarray,
     )
 
 
-def _look_up(world: _World, direction: Float[np.ndarray, "n 3"], roughness: Float[np.ndarray, " n"]) -> np.ndarray:
-    unit = _unit(direction)
+def _look_up(world: World, direction: Float[np.ndarray, "n 3"], roughness: Float[np.ndarray, " n"]) -> np.ndarray:
+    unit = to_unit(direction)
     u = (np.arctan2(unit[:, 1], unit[:, 0]) + np.pi) / (2 * np.pi)
     v = 1 - np.arccos(np.clip(unit[:, 2], -1, 1)) / np.pi
     uv = np.stack([u, v], axis=1)
     level = np.clip(np.round(roughness * 5).astype(int), 0, len(BLURS) - 1)
     out = np.zeros((len(unit), 3), np.float32)
     for k in np.unique(level):
-        out[level == k] = _sample(world.environment[k], uv[level == k])
+        out[level == k] = sample(world.environment[k], uv[level == k])
     return out
 
 
 def _lamps(
-    world: _World, s: _Surface, view: Float[np.ndarray, "n 3"], throw: _Throw, *, shadows: bool
+    world: World, s: Surface, view: Float[np.ndarray, "n 3"], throw: _Throw, *, shadows: bool
 ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
     """What the area lights send: irradiance over pi, and gloss before Fresnel (GGX; Walter et al., 2007)."""
     matt, gloss = np.zeros((len(s.at), 3), np.float32), np.zeros((len(s.at), 3), np.float32)
     alpha2 = s.roughness**4
     for light in world.lights:
-        T, radiance = _single(light.T_world_light), np.array(light.radiance, np.float32)
+        T, radiance = single(light.T_world_light), np.array(light.radiance, np.float32)
         a, b = ((throw.uniform() - np.float32(0.5)) * np.float32(side) for side in light.size_m)
         to = T[:3, 3] + a[:, None] * T[:3, 0] + b[:, None] * T[:3, 1] - s.at
         squared = np.einsum("ij,ij->i", to, to)
         unit = to / np.sqrt(squared)[:, None]
         facing = np.clip(np.einsum("ij,ij->i", unit, s.normal), 0, None)
         form = facing * np.clip(unit @ T[:3, 2], 0, None) * light.size_m[0] * light.size_m[1] / squared
+        arrives = np.ones((len(s.at), 1 if world.see_through is None else 3), np.float32)
         if shadows:
-            lit = form > 1e-6
-            blocked = occluded(world.caster, s.at[lit], to[lit], np.full(int(lit.sum()), 0.999))
-            form[np.flatnonzero(lit)[blocked]] = 0
-        matt += form[:, None] * (radiance / np.float32(np.pi))
-        half = _unit(unit + view)
+            lit = (form > 1e-6) & (s.clear < NEARLY_CLEAR)
+            arrives[lit] = light_through(world, s.at[lit], to[lit], np.full(int(lit.sum()), 0.999))
+        matt += form[:, None] * arrives * (radiance / np.float32(np.pi))
+        half = to_unit(unit + view)
         spread = np.clip(np.einsum("ij,ij->i", half, s.normal), 0, 1) ** 2 * (alpha2 - 1) + 1
         peak = alpha2 / (np.pi * spread**2)
         shine = np.where(s.roughness > SHARP, form * peak / (4 * np.maximum(facing, 0.1)), np.float32(0))
-        gloss += np.minimum(shine[:, None] * radiance, FIREFLY)
+        gloss += np.minimum(shine[:, None] * arrives * radiance, FIREFLY)
     return matt, gloss
 
 
 def _hemisphere(normal: Float[np.ndarray, "n 3"], throw: _Throw) -> Float[np.ndarray, "n 3"]:
     """Cosine-weighted directions: the normal plus a point of the unit sphere."""
-    return _unit(normal * np.float32(1.0001) + throw.sphere())
+    return to_unit(normal * np.float32(1.0001) + throw.sphere())
 
 
-def _ambient(world: _World, s: _Surface, throw: _Throw, *, shadows: bool) -> Float[np.ndarray, "n 3"]:
+def _ambient(world: World, s: Surface, throw: _Throw, *, shadows: bool) -> Float[np.ndarray, "n 3"]:
     """Irradiance over pi from the surroundings, with occlusion."""
     ambient = np.maximum(_sh(s.normal) @ world.irradiance, np.float32(0))
     if shadows:
-        blocked = occluded(world.caster, s.at, _hemisphere(s.normal, throw), np.full(len(s.at), 0.5))
-        ambient = (
-            ambient * np.where(blocked, np.float32(0.25), np.float32(1))[:, None]
-        )  # a blocker sends back some light of its own
+        way, at = _hemisphere(s.normal, throw), s.clear < NEARLY_CLEAR
+        arrives = light_through(world, s.at[at], way[at], np.full(int(at.sum()), 0.5))
+        # A blocker sends back some light of its own.
+        ambient[at] *= np.float32(0.25) + np.float32(0.75) * arrives
     return ambient
 
 
-def _reflected_directions(s: _Surface, directions, throw: _Throw):
+def _reflected_directions(s: Surface, directions, throw: _Throw):
     """One GGX half vector per hit (Walter et al., 2007), and the cosine towards it."""
-    view = -_unit(directions)
+    view = -to_unit(directions)
     alpha = s.roughness**2
     u, phi = np.float32(LOBE) * throw.uniform(), np.float32(2 * np.pi) * throw.uniform()
     tangent = alpha * np.sqrt(u / np.maximum(1 - u, 1e-6))
-    helper = np.where(np.abs(s.normal[:, 2:]) < 0.9, _single(np.eye(3)[2:]), _single(np.eye(3)[:1]))
-    x = _unit(np.cross(helper, s.normal))
+    helper = np.where(np.abs(s.normal[:, 2:]) < 0.9, single(np.eye(3)[2:]), single(np.eye(3)[:1]))
+    x = to_unit(np.cross(helper, s.normal))
     y = np.cross(s.normal, x)
-    half = _unit(s.normal + tangent[:, None] * (np.cos(phi)[:, None] * x + np.sin(phi)[:, None] * y))
+    half = to_unit(s.normal + tangent[:, None] * (np.cos(phi)[:, None] * x + np.sin(phi)[:, None] * y))
     cosine = np.clip(np.einsum("ij,ij->i", view, half), 0, 1)
     out = 2 * cosine[:, None] * half - view
     below = np.einsum("ij,ij->i", out, s.normal)
     return out - np.where(below < 0, 2 * below, 0)[:, None] * s.normal, cosine
 
 
-def _shade(
-    world: _World, hits: Hits, origins, directions, dice: _Dice, depth: int, gloss_of: np.ndarray
-) -> Float[np.ndarray, "n 3"]:
-    """Radiance along rays; ``depth`` reflections are followed. ``gloss_of`` is the roughness the rays come from."""
-    color = np.zeros((len(origins), 3), np.float32)
+@dataclass(frozen=True)
+class _Rays:
+    """Rays on their way from the camera."""
+
+    origins: Float[np.ndarray, "n 3"]
+    directions: Float[np.ndarray, "n 3"]
+    dice: _Dice
+    gloss_of: Float[np.ndarray, " n"]
+    """Roughness of the surface that mirrored them, 0 from the camera."""
+    weight: Float[np.ndarray, " n"]
+    """Share of the light that clear faces before have let through."""
+
+    def take(self, rays: Int[np.ndarray, " m"]) -> "_Rays":
+        """Keep some of the rays."""
+        return _Rays(
+            self.origins[rays], self.directions[rays], self.dice.take(rays), self.gloss_of[rays], self.weight[rays]
+        )
+
+
+def _shade(world: World, rays: _Rays, depth: int, layers: int = LAYERS) -> Float[np.ndarray, "n 3"]:
+    """Radiance along rays; ``depth`` reflections are followed, and up to so many layers of clear faces."""
+    color = np.zeros((len(rays.origins), 3), np.float32)
+    hits = cast(world.caster, rays.origins, rays.directions)
     miss = hits.part < 0
-    color[miss] = _look_up(world, directions[miss], gloss_of[miss])
+    color[miss] = _look_up(world, rays.directions[miss], rays.gloss_of[miss])
     hit = np.flatnonzero(~miss)
     if len(hit) == 0:
         return color
-    sub = Hits(hits.distance[hit], hits.part[hit], hits.face[hit], hits.weights[hit])
-    s = _surface(world, sub, origins[hit], directions[hit])
-    view = -_unit(directions[hit])
-    first = depth == 2
-    dice = dice.take(hit)
-    throw = dice.throw(depth)
-    matt, gloss = _lamps(world, s, view, throw, shadows=first)
-    out = s.base * (1 - s.metallic)[:, None] * (_ambient(world, s, throw, shadows=first) + matt)
+    hits, rays = hits.take(hit), rays.take(hit)
+    s = surface_at(world, hits, rays.origins, rays.directions)
+    view = -to_unit(rays.directions)
+    throw = rays.dice.throw(depth)
+    matt, gloss = _lamps(world, s, view, throw, shadows=depth == 2)
+    base = s.base * (1 - s.metallic)[:, None]
+    out = base * (_ambient(world, s, throw, shadows=depth == 2) + matt) * (1 - s.clear)[:, None]
     # A lamp's own light reaches rough surfaces through _lamps: counting it on a hit too would double it.
-    out += s.emission * (gloss_of[hit] <= SHARP)[:, None]
-    way, cosine = _reflected_directions(s, directions[hit], throw)
-    f0 = 0.04 * (1 - s.metallic)[:, None] + s.base * s.metallic[:, None]
-    fresnel = f0 + (np.maximum(1 - s.roughness[:, None], f0) - f0) * ((1 - cosine) ** 5)[:, None]
-    out += fresnel * gloss
-    followed = fresnel.max(axis=1) > (0.02 if first else 0.2) if depth > 0 else np.zeros(len(hit), bool)
-    follow, rest = np.flatnonzero(followed), np.flatnonzero(~followed)
-    if len(follow):
-        again = cast(world.caster, s.at[follow], way[follow])
-        bounced = _shade(world, again, s.at[follow], way[follow], dice.take(follow), depth - 1, s.roughness[follow])
-        ceiling = np.where(s.roughness[follow] > SHARP, ROUGH_FIREFLY, FIREFLY).astype(np.float32)
-        out[follow] += fresnel[follow] * np.minimum(bounced, ceiling[:, None])
-    out[rest] += fresnel[rest] * np.maximum(_sh(way[rest]) @ world.irradiance, 0)
+    out += s.emission * (rays.gloss_of <= SHARP)[:, None]
+    _add_mirrored(out, world, s, rays, gloss, throw, depth)
+    if s.clear.any():
+        cosine = np.einsum("ij,ij->i", view, s.normal)
+        tint = passed(s.base, s.clear, s.back, s.roughness, cosine)
+        weight = rays.weight * tint.max(axis=1)
+        follow = np.flatnonzero(weight > FAINT)
+        onward = beyond(world.caster, hits.take(follow), rays.origins[follow], rays.directions[follow])
+        on = replace(rays.take(follow), origins=onward, weight=weight[follow])
+        # The draws of a reflection's depth serve every layer: what lies behind a clear face looks as it does without.
+        seen = _shade(world, on, depth, layers - 1) if layers > 0 else _surroundings(world, on.directions)
+        out[follow] += tint[follow] * seen
     color[hit] = out
     return color
 
 
-def _render_camera(world: _World, camera: Camera, samples: int, seed: int) -> Float[np.ndarray, "h w 3"]:
+def _surroundings(world: World, directions: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+    return np.maximum(_sh(directions) @ world.irradiance, 0)
+
+
+def _add_mirrored(
+    out: Float[np.ndarray, "n 3"], world: World, s: Surface, rays: _Rays, gloss, throw: _Throw, depth: int
+) -> None:
+    """Add what surfaces mirror: the lamps' gloss, and one ray each that is followed where it counts."""
+    way, cosine = _reflected_directions(s, rays.directions, throw)
+    f0 = F0 * (1 - s.metallic)[:, None] + s.base * s.metallic[:, None]
+    fresnel = mirrored(f0, s.roughness[:, None], cosine[:, None])
+    fresnel = fresnel * np.where(s.back, 1 - s.clear, np.float32(1))[:, None]
+    out += fresnel * gloss
+    worth = fresnel.max(axis=1) * rays.weight
+    followed = worth > (0.02 if depth == 2 else 0.2) if depth > 0 else np.zeros(len(worth), bool)
+    follow, rest = np.flatnonzero(followed), np.flatnonzero(~followed)
+    if len(follow):
+        rough = s.roughness[follow]
+        again = _Rays(s.at[follow], way[follow], rays.dice.take(follow), rough, rays.weight[follow])
+        bounced = _shade(world, again, depth - 1, MIRRORED_LAYERS * (depth - 1))
+        ceiling = np.where(rough > SHARP, ROUGH_FIREFLY, FIREFLY).astype(np.float32)
+        out[follow] += fresnel[follow] * np.minimum(bounced, ceiling[:, None])
+    out[rest] += fresnel[rest] * _surroundings(world, way[rest])
+
+
+def _render_camera(world: World, camera: Camera, samples: int, seed: int) -> Float[np.ndarray, "h w 3"]:
     total = np.zeros((camera.height * camera.width, 3))
-    sharp = np.zeros(len(total), np.float32)
+    sharp, whole = np.zeros(len(total), np.float32), np.ones(len(total), np.float32)
     for k in range(samples):
         # One ray in each cell of a lattice over the pixel: smoother edges than independent draws.
         shift = np.array([(k + 0.5) / samples, ((k * 0.618034) + 0.5) % 1.0]) - 0.5
         rng = np.random.default_rng([seed, k])
         jitter = shift + (rng.random((camera.height, camera.width, 2)) - 0.5) / samples
-        origins, directions = (_single(rays) for rays in pixel_rays(camera, offset=jitter))
+        origins, directions = (single(rays) for rays in pixel_rays(camera, offset=jitter))
         dice = _Dice(seed, k, len(total), np.arange(len(total)))
-        total += _shade(world, cast(world.caster, origins, directions), origins, directions, dice, 2, sharp)
+        total += _shade(world, _Rays(origins, directions, dice, sharp, whole), 2)
     return (total / samples).reshape(camera.height, camera.width, 3).astype(np.float32)
 
 
@@ -365,7 +296,9 @@ def preview_colour(
 ) -> list[dict[str, Float[np.ndarray, "h w 3"]]]:
     """Linear radiance per camera, for each scene (contract C6). The same seed gives twins the same noise."""
     out = []
+    environment = single(booth.environment)
+    blurred, irradiance = _blurred(environment), single(_irradiance(environment))
     for scene in scenes:
-        world = _build_world(scene, booth)
+        world = build_world(scene, booth, blurred, irradiance)
         out.append({c.name: _render_camera(world, c, samples, seed + k) for k, c in enumerate(booth.cameras)})
     return out

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import simplejpeg
 from jaxtyping import Float, UInt8
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
-from .booth import Camera, Scale
+from .booth import Camera, DepthSensor, Scale
 from .truth import Truth, pixel_rays
 
 MEAN_TARGET = 0.13
@@ -41,25 +41,49 @@ def record_depth(truth: Truth, camera: Camera, rng: np.random.Generator) -> Floa
 
     Axial noise grows with the square of distance and near grazing angles, after Nguyen, Izadi and Lovell, "Modeling
     Kinect Sensor Noise for Improved 3D Reconstruction and Tracking" (2012). Returns are lost at grazing angles, at
-    depth edges, and on metal that mirrors the projector away from the camera.
+    depth edges, and on metal that mirrors the projector away from the camera. Infrared light mostly passes clear walls:
+    there the sensor returns what is behind, or nothing, or the wall, by the sensor's shares.
     """
     sensor = camera.depth
     if sensor is None:
         raise ValueError(f"camera {camera.name} has no depth sensor")  # a bug of ours, not of a user
     _, directions = pixel_rays(camera)
     unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-    cosine = np.abs(np.einsum("ij,ij->i", truth.normal.reshape(-1, 3), unit)).reshape(truth.depth.shape)
+    draw, loss = rng.normal(size=(3, *truth.depth.shape)), rng.random(truth.depth.shape)
+    behind = _returns(truth.depth_behind, truth.normal_behind, truth.metallic, unit, sensor, draw, loss)
+    clear = truth.depth != truth.depth_behind
+    if not clear.any():
+        return behind
+    first = _returns(truth.depth, truth.normal, np.zeros_like(truth.metallic), unit, sensor, draw, loss)
+    fate = ndtr(_patchy(rng.normal(size=truth.depth.shape)))
+    before = np.where(fate < sensor.clear_loss + sensor.clear_first, first, behind)
+    return np.where(clear, np.where(fate < sensor.clear_loss, np.float32(0), before), behind)
+
+
+def _patchy(draw: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    """Smooth normal draws to variance 1 again: holes come in patches, not as salt."""
+    return cv2.GaussianBlur(draw, (0, 0), 2.0) * 7.09
+
+
+def _returns(
+    depth: Float[np.ndarray, "h w"],
+    normal: Float[np.ndarray, "h w 3"],
+    metallic: Float[np.ndarray, "h w"],
+    unit: Float[np.ndarray, "n 3"],
+    sensor: DepthSensor,
+    draw: Float[np.ndarray, "3 h w"],
+    loss: Float[np.ndarray, "h w"],
+) -> Float[np.ndarray, "h w"]:
+    """Record one layer of surfaces, as if nothing clear were before it."""
+    cosine = np.abs(np.einsum("ij,ij->i", normal.reshape(-1, 3), unit)).reshape(depth.shape)
     angle = np.degrees(np.arccos(np.clip(cosine, 0, 1)))
-    z = truth.depth.astype(np.float64)
+    z = depth.astype(np.float64)
     grazing = 1 + 0.1 * (np.clip(angle, 0, 85) / (90 - np.clip(angle, 0, 85))) ** 2
-    draw = rng.normal(size=(3, *z.shape))
     smooth = cv2.GaussianBlur(draw[0], (0, 0), 1.0) * 3.54  # variance 1; neighbours share a window
     noisy = z + sensor.noise_mm_at_1m / 1000 * z**2 * grazing * (0.6 * draw[1] + 0.8 * smooth)
     edge = cv2.dilate(z, np.ones((3, 3))) - cv2.erode(z, np.ones((3, 3))) > 0.02
-    loss = rng.random(z.shape)
-    patchy = cv2.GaussianBlur(draw[2], (0, 0), 2.0) * 7.09  # variance 1; holes come in patches, not as salt
-    mirror = truth.metallic * sensor.gloss_loss * (0.35 + 0.65 * (angle > 35))
-    lost = (z <= 0) | (angle > sensor.grazing_deg) | (edge & (loss < 0.5)) | (patchy < ndtri(mirror))
+    mirror = metallic * sensor.gloss_loss * (0.35 + 0.65 * (angle > 35))
+    lost = (z <= 0) | (angle > sensor.grazing_deg) | (edge & (loss < 0.5)) | (_patchy(draw[2]) < ndtri(mirror))
     quantum = sensor.quantum_mm / 1000
     return np.where(lost, 0.0, np.round(np.maximum(noisy, 0) / quantum) * quantum).astype(np.float32)
 

@@ -1,6 +1,7 @@
 """Exact truth per pixel from one ray cast through pixel centres: depth, normal, item, part, damage.
 
-Labels are not anti-aliased: a pixel belongs to what the ray through its centre meets first.
+Labels are not anti-aliased: a pixel belongs to what the ray through its centre meets first. Damage is also labelled
+through clear walls: a missing unit in its blister is seen, though the ray meets the dome first.
 """
 
 from dataclasses import dataclass
@@ -9,8 +10,13 @@ import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 
 from .booth import Booth, Camera
-from .rays import Caster, Hits, build_caster, cast
-from .scene import Scene
+from .rays import Caster, Hits, build_caster, cast, split_clear, walk
+from .scene import Part, Scene
+
+CLEAR = 0.5
+"""Labels and depth sensors look through faces whose material passes more light than this."""
+LAYERS = 16
+"""Clear faces that they look through at most."""
 
 
 @dataclass(frozen=True)
@@ -18,18 +24,23 @@ class Truth:
     """What one camera would record without any flaw."""
 
     depth: Float[np.ndarray, "h w"]
-    """z-depth [m], 0 where nothing is hit."""
+    """z-depth [m] of the first surface, clear or not; 0 where nothing is hit."""
+    depth_behind: Float[np.ndarray, "h w"]
+    """z-depth [m] of the first opaque surface; 0 where there is none."""
     normal: Float[np.ndarray, "h w 3"]
     """Unit geometric normal in the world frame, towards the camera; 0 where nothing is hit."""
+    normal_behind: Float[np.ndarray, "h w 3"]
+    """Of the first opaque surface."""
     item: UInt8[np.ndarray, "h w"]
+    """Of the first surface, as is ``part``."""
     part: UInt16[np.ndarray, "h w"]
     """8 * (1 + position in scene.parts) + position in SURFACES; 0 for tray and background."""
     damage: UInt8[np.ndarray, "h w"]
-    """Bit mask of KINDS, amodal where a surface is gone."""
+    """Bit mask of KINDS of all surfaces up to the first opaque one, amodal where a surface is gone."""
     metallic: Float[np.ndarray, "h w"]
-    """Of the material hit: what a depth sensor loses on."""
+    """Of the first opaque surface: what a depth sensor loses on."""
     visible_mm2: Float[np.ndarray, "7"]
-    """Surface area seen per kind of damage."""
+    """Surface area seen per kind of damage; a pixel counts once, on the first surface that bears the kind."""
 
 
 def pixel_rays(
@@ -50,27 +61,25 @@ def pixel_rays(
 
 def gather(caster: Caster, hits: Hits, name: str, dtype: type) -> np.ndarray:
     """A per-face attribute of the parts at each hit, 0 where nothing is hit."""
-    joined = np.concatenate([getattr(part, name) for part in caster.parts])
-    index = np.where(hits.part >= 0, caster.first_face[hits.part] + hits.face, 0)
-    shape = (-1,) + (1,) * (joined.ndim - 1)
-    return np.where((hits.part >= 0).reshape(shape), joined[index], 0).astype(dtype)
+    return _at_hits(caster, hits, np.concatenate([getattr(part, name) for part in caster.parts])).astype(dtype)
+
+
+def _at_hits(caster: Caster, hits: Hits, joined: np.ndarray) -> np.ndarray:
+    """Values of the joined mesh's faces, 0 where nothing is hit; the mesh may be empty."""
+    out, hit = np.zeros((len(hits.part), *joined.shape[1:]), joined.dtype), hits.part >= 0
+    out[hit] = joined[caster.joined(hits)[hit]]
+    return out
 
 
 def _geometric_normals(caster: Caster, hits: Hits, directions: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
-    triangles = np.concatenate([part.triangles for part in caster.parts])
-    index = np.where(hits.part >= 0, caster.first_face[hits.part] + hits.face, 0)
-    a, b, c = triangles[index].transpose(1, 0, 2)
-    normal = np.cross(b - a, c - a)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-30)
-    normal *= np.where(np.einsum("ij,ij->i", normal, directions) > 0, -1.0, 1.0)[:, None]
-    return np.where((hits.part >= 0)[:, None], normal, 0.0)
+    normal = _at_hits(caster, hits, caster.normals)
+    return normal * np.where(np.einsum("ij,ij->i", normal, directions) > 0, -1.0, 1.0)[:, None]
 
 
 def _metallic(caster: Caster, hits: Hits) -> Float[np.ndarray, " n"]:
     tables = [np.array([m.metallic for m in part.materials]) for part in caster.parts]
-    joined = np.concatenate([table[part.material] for table, part in zip(tables, caster.parts, strict=True)])
-    index = np.where(hits.part >= 0, caster.first_face[hits.part] + hits.face, 0)
-    return np.where(hits.part >= 0, joined[index], 0.0)
+    faces = [table[part.material] for table, part in zip(tables, caster.parts, strict=True)]
+    return _at_hits(caster, hits, np.concatenate(faces).astype(float))
 
 
 def _part_codes(caster: Caster, hits: Hits, scene_parts: int) -> UInt16[np.ndarray, " n"]:
@@ -78,36 +87,87 @@ def _part_codes(caster: Caster, hits: Hits, scene_parts: int) -> UInt16[np.ndarr
     return np.where((hits.part >= 0) & (hits.part < scene_parts), 8 * (hits.part + 1) + surface, 0).astype(np.uint16)
 
 
+@dataclass(frozen=True)
+class _Casters:
+    first: Caster
+    """All that is there."""
+    opaque: Caster
+    """Without clear faces."""
+    ghost: Caster | None
+    """Opaque faces that are gone."""
+    clear: Caster | None
+    """Clear faces, there or gone."""
+
+
+def _build_casters(scene: Scene, booth: Booth) -> _Casters:
+    there = (*scene.parts, *booth.parts)
+    first, split = build_caster(there), split_clear(there, CLEAR)
+    opaque = first if split is None else split[0]
+    lost = split_clear(scene.gone, CLEAR) if scene.gone else None
+    ghost = lost[0] if lost else build_caster(scene.gone) if scene.gone else None
+    clear: tuple[Part, ...] = (split[1].parts if split else ()) + (lost[1].parts if lost else ())
+    return _Casters(first, opaque, ghost, build_caster(clear) if clear else None)
+
+
 def trace_truth(scene: Scene, booth: Booth) -> dict[str, Truth]:
     """Truth for each camera."""
-    caster = build_caster((*scene.parts, *booth.parts))
-    ghost = build_caster(scene.gone) if scene.gone else None
-    return {camera.name: _trace_camera(camera, caster, ghost, scene) for camera in booth.cameras}
+    casters = _build_casters(scene, booth)
+    return {camera.name: _trace_camera(camera, casters, len(scene.parts)) for camera in booth.cameras}
 
 
-def _trace_camera(camera: Camera, caster: Caster, ghost: Caster | None, scene: Scene) -> Truth:
+def _trace_camera(camera: Camera, casters: _Casters, scene_parts: int) -> Truth:
     shape = (camera.height, camera.width)
-    origins, directions = pixel_rays(camera)
-    hits = cast(caster, origins, directions)
-    normal = _geometric_normals(caster, hits, directions)
-    damage = gather(caster, hits, "damage", np.uint8)
-    seen, seen_depth, seen_normal = damage, hits.distance, normal
-    if ghost is not None:
-        lost = cast(ghost, origins, directions)
-        in_front = lost.distance < hits.distance
-        seen = np.where(in_front, gather(ghost, lost, "damage", np.uint8), damage)
-        seen_depth = np.where(in_front, lost.distance, hits.distance)
-        seen_normal = np.where(in_front[:, None], _geometric_normals(ghost, lost, directions), normal)
-    items = np.array([part.item for part in caster.parts])
+    rays = pixel_rays(camera)
+    first = casters.first
+    hits = cast(first, *rays)
+    behind = hits if casters.opaque is first else cast(casters.opaque, *rays)
+    normal = _geometric_normals(first, hits, rays[1])
+    normal_behind = normal if behind is hits else _geometric_normals(casters.opaque, behind, rays[1])
+    damage, area_mm2 = _seen_damage(camera, casters, behind, normal_behind, rays)
+    items = np.array([part.item for part in first.parts])
     return Truth(
-        depth=np.where(hits.part >= 0, hits.distance, 0.0).astype(np.float32).reshape(shape),
+        depth=_depth(hits).reshape(shape),
+        depth_behind=_depth(behind).reshape(shape),
         normal=normal.reshape(*shape, 3),
+        normal_behind=normal_behind.reshape(*shape, 3),
         item=np.where(hits.part >= 0, items[hits.part], 0).astype(np.uint8).reshape(shape),
-        part=_part_codes(caster, hits, len(scene.parts)).reshape(shape),
-        damage=seen.reshape(shape),
-        metallic=_metallic(caster, hits).reshape(shape),
-        visible_mm2=_seen_area(camera, seen, seen_depth, seen_normal, directions),
+        part=_part_codes(first, hits, scene_parts).reshape(shape),
+        damage=damage.reshape(shape),
+        metallic=_metallic(casters.opaque, behind).reshape(shape),
+        visible_mm2=area_mm2,
     )
+
+
+def _depth(hits: Hits) -> Float[np.ndarray, " n"]:
+    return np.where(hits.part >= 0, hits.distance, 0.0).astype(np.float32)
+
+
+def _seen_damage(
+    camera: Camera,
+    casters: _Casters,
+    behind: Hits,
+    normal_behind: Float[np.ndarray, "n 3"],
+    rays: tuple[np.ndarray, np.ndarray],
+) -> tuple[UInt8[np.ndarray, " n"], Float[np.ndarray, "7"]]:
+    """Labels up to the first opaque surface, gone ones among them, and their areas."""
+    directions = rays[1]
+    damage = gather(casters.opaque, behind, "damage", np.uint8)
+    depth, normal = behind.distance, normal_behind
+    if casters.ghost is not None:
+        lost = cast(casters.ghost, *rays)
+        in_front = lost.distance < depth
+        damage = np.where(in_front, gather(casters.ghost, lost, "damage", np.uint8), damage)
+        depth = np.where(in_front, lost.distance, depth)
+        normal = np.where(in_front[:, None], _geometric_normals(casters.ghost, lost, directions), normal)
+    if casters.clear is None:
+        return damage, _seen_area(camera, damage, depth, normal, directions)
+    seen, area = np.zeros_like(damage), np.zeros(7)
+    for at, met in walk(casters.clear, rays[0], rays[1], depth, layers=LAYERS):
+        new = gather(casters.clear, met, "damage", np.uint8) & ~seen[at]
+        met_normal = _geometric_normals(casters.clear, met, directions[at])
+        area += _seen_area(camera, new, met.distance, met_normal, directions[at])
+        seen[at] |= new
+    return seen | damage, area + _seen_area(camera, damage & ~seen, depth, normal, directions)
 
 
 def _seen_area(camera: Camera, damage, depth, normal, directions) -> Float[np.ndarray, "7"]:

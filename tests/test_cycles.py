@@ -242,6 +242,28 @@ def test_faces_take_the_material_they_name():
     assert below[1] > 10 * below[0] - 0.5 and below[1] > 0.7 and above[0] > 0.7 and above[1] < 0.2 and below[0] < 0.2
 
 
+def test_clear_wall_tints_what_is_behind_and_casts_a_light_shadow():
+    """A wall of two faces passes its tint times what is not mirrored, to the camera and to the lamp's light alike."""
+    green = Material("green", (0.36, 0.81, 0.25), roughness=0.0, transmission=1.0)
+    lamp = AreaLight(look_at((0.8, 0, 0.9), (0, 0, 0)) @ np.diag([1.0, -1, -1, 1]), (0.2, 0.2), (9.0, 9.0, 9.0))
+    cam = down(size=(24, 24), focal=(60.0, 60.0))
+    floor = plane(CHALK, half=3.0)
+    low = box(green, centre=(0, 0, 0.05), sides=(1.0, 1.0, 0.002))
+    high = box(green, centre=(0, 0, 0.7), sides=(0.4, 0.4, 0.002))
+    bare, seen, shaded = (
+        r["cam"].mean(axis=(0, 1))
+        for r in cycles_colour(
+            [Scene((floor, *some)) for some in ((), (high,), (low,))],
+            booth([cam], lights=[lamp]), samples=128, seed=0, denoise=False,
+        )
+    )  # fmt: skip
+    tint = np.array(green.base_color)
+    np.testing.assert_allclose(seen, bare * tint * 0.96, rtol=0.04)
+    # The shadow is tinted once more; light between floor and wall brightens it a little.
+    aslant = 1 - 0.04 - 0.96 * (1 - 0.9 / np.hypot(0.8, 0.9)) ** 5
+    np.testing.assert_allclose(shaded, bare * tint**2 * 0.96 * aslant, rtol=0.12)
+
+
 @pytest.fixture
 def pair() -> tuple[Booth, list[Scene]]:
     """Two cameras of different size, a tray, and an item with its twin that share one part."""

@@ -251,7 +251,7 @@ def test_touching_a_wall_is_exact(seed: int):
     world = placed(points, rest.T_world_item)
     gap = front_of(the_wall(parts), world)
     assert abs(gap.min()) < 5e-5 and abs(world[:, 2].min()) < 1e-9
-    flush = replace(AT_WALL, flush_share=1.0)
+    flush = AT_WALL.model_copy(update={"flush_share": 1.0})
     rest = draw_place(np.eye(3), points, np.random.default_rng(seed), walls=parts, rules=flush)
     assert (front_of(the_wall(parts), placed(points, rest.T_world_item)) < 5e-5).sum() == 4
 
@@ -287,7 +287,7 @@ def test_walls_out_of_reach_or_too_low():
     far = draw_place(np.eye(3), points, np.random.default_rng(0), walls=walled(distance=400.0), rules=AT_WALL)
     assert far.contact == "free" and far.wall is None
     parts = walled(rim=20.0, distance=900.0)
-    rules = replace(AT_WALL, reach_mm=300.0)
+    rules = AT_WALL.model_copy(update={"reach_mm": 300.0})
     contact = {
         draw_place(np.eye(3), points, np.random.default_rng(k), walls=parts, rules=rules).contact for k in range(8)
     }
@@ -295,7 +295,7 @@ def test_walls_out_of_reach_or_too_low():
     rng = np.random.default_rng(0)
     ball = rng.normal(size=(2000, 3))
     ball *= 0.06 / np.linalg.norm(ball, axis=1, keepdims=True)
-    rest = draw_place(np.eye(3), ball, rng, walls=parts, rules=replace(rules, lean_share=0.0))
+    rest = draw_place(np.eye(3), ball, rng, walls=parts, rules=rules.model_copy(update={"lean_share": 0.0}))
     assert rest.contact == "free"
 
 

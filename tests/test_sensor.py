@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scenes
-from damageland.sim.booth import Camera, DepthSensor
+from damageland.sim.booth import Camera, DepthSensor, DepthSpec
 from damageland.sim.scene import Scene
 from damageland.sim.sensor import MEAN_TARGET, meter_exposure, record_colour, record_depth
 from damageland.sim.truth import Truth, trace_truth
@@ -14,9 +14,13 @@ from damageland.sim.truth import Truth, trace_truth
 def flat_truth(cam: Camera, distance: float, *, metallic: float = 0.0) -> Truth:
     """A wall square to the camera's axis."""
     shape = (cam.height, cam.width)
+    depth = np.full(shape, distance, np.float32)
+    normal = np.broadcast_to(-cam.T_world_cam[:3, 2], (*shape, 3)).copy()
     return Truth(
-        depth=np.full(shape, distance, np.float32),
-        normal=np.broadcast_to(-cam.T_world_cam[:3, 2], (*shape, 3)).copy(),
+        depth=depth,
+        depth_behind=depth,
+        normal=normal,
+        normal_behind=normal,
         item=np.ones(shape, np.uint8),
         part=np.full(shape, 8, np.uint16),
         damage=np.zeros(shape, np.uint8),
@@ -69,7 +73,7 @@ def test_no_return_where_truth_has_none():
     truth = flat_truth(cam, 1.0)
     depth = truth.depth.copy()
     depth[:, :64] = 0
-    recorded = record_depth(replace(truth, depth=depth), cam, np.random.default_rng(0))
+    recorded = record_depth(replace(truth, depth=depth, depth_behind=depth), cam, np.random.default_rng(0))
     assert not recorded[:, :64].any()
     assert (recorded[:, 70:] > 0).mean() > 0.99
 
@@ -114,6 +118,46 @@ def test_depth_edges_lose_returns():
     jump[:, :-1] |= np.abs(np.diff(exact, axis=1)) > 0.02
     assert 0.3 < (recorded[jump] == 0).mean() < 0.7
     assert (recorded[exact < 0.75] == 0).mean() < 0.2
+
+
+def film_scene(sensor: DepthSensor) -> tuple[Camera, Truth, Truth]:
+    """A tray, bare and with a clear box of 16 cm on its left side."""
+    cam = scenes.camera((0, -0.3, 0.9), (0, 0, 0), size=(160, 160), focal=260.0, depth=sensor)
+    film = scenes.box(replace(scenes.MIRROR, metallic=0.0, transmission=0.95), sides=(0.4, 0.6, 0.16))
+    film = replace(film, vertices=film.vertices - [0.2, 0, 0])
+    booth = scenes.booth([cam], parts=(scenes.plane(item=0),))
+    bare, covered = (trace_truth(Scene(parts), booth)["cam"] for parts in ((), (film,)))
+    return cam, bare, covered
+
+
+def test_clear_walls_let_the_sensor_see_through():
+    """Without clear losses the record is to the byte that of the scene without the clear wall."""
+    cam, bare, covered = film_scene(replace(scenes.SENSOR, clear_loss=0.0, clear_first=0.0))
+    assert (covered.depth < covered.depth_behind - 0.01).mean() > 0.2
+    a, b = (record_depth(truth, cam, np.random.default_rng(2)) for truth in (bare, covered))
+    np.testing.assert_array_equal(a, b)
+
+
+def test_clear_walls_lose_returns_or_are_recorded_by_the_sensors_shares():
+    """No return, the wall and what is behind come in the sensor's shares; beside the wall nothing changes."""
+    sensor = replace(scenes.SENSOR, clear_loss=0.4, clear_first=0.2)
+    cam, bare, covered = film_scene(sensor)
+    clear = covered.depth < covered.depth_behind - 0.03
+    records = [record_depth(covered, cam, np.random.default_rng(seed)) for seed in range(4)]
+    got = np.stack([record[clear] for record in records])
+    near = np.abs(got - covered.depth[clear]) < 0.01
+    behind = np.abs(got - covered.depth_behind[clear]) < 0.01
+    assert (got == 0).mean() == pytest.approx(0.4, abs=0.06)
+    assert near.mean() == pytest.approx(0.2, abs=0.05) and behind.mean() == pytest.approx(0.4, abs=0.06)
+    beside = covered.depth == covered.depth_behind
+    alone = record_depth(bare, cam, np.random.default_rng(0))
+    np.testing.assert_array_equal(records[0][beside], alone[beside])
+
+
+def test_shares_of_clear_pixels_cannot_exceed_one():
+    """The message says which settings to lower."""
+    with pytest.raises(ValueError, match=r"clear_loss and clear_first .* lower one of them"):
+        DepthSpec(clear_loss=0.7, clear_first=0.6)
 
 
 def test_same_seed_same_bytes():

@@ -12,7 +12,7 @@ from damageland.generators.damage.crush import CrushConfig
 from damageland.generators.recipe import DamageSpec, ProductSpec
 from damageland.sim.booth import Camera
 from damageland.sim.rays import build_caster, cast
-from damageland.sim.scene import KINDS, SURFACES, Scene
+from damageland.sim.scene import KINDS, SURFACES, Material, Scene
 from damageland.sim.truth import Truth, pixel_rays, trace_truth
 
 Generator = Literal["crush", "hole"]
@@ -127,6 +127,77 @@ def test_gone_surface_is_labelled_where_it_would_be():
     assert missing.visible_mm2[PENETRATION] == pytest.approx(closed.visible_mm2[PENETRATION], rel=1e-3)
     below = scenes.camera((0.1, -0.5, -0.4), (0, 0, 0.1), size=(80, 80), focal=130.0)
     assert not look(Scene((opened,), (lid,)), below).damage.any()
+
+
+# Clear walls
+
+FILM = Material("film", (1.0, 1.0, 1.0), 0.0, 0.05, transmission=0.95)
+MISSING = KINDS.index("missing_unit")
+
+
+def behind_film(film: Material = FILM, *, crack: int = 0) -> tuple[Scene, Scene, Camera]:
+    """A labelled box and the same behind a dome, and a camera that sees part of it through the dome."""
+    unit = scenes.box(sides=(0.1, 0.1, 0.1), damage=1 << MISSING)
+    dome = scenes.box(film, sides=(0.14, 0.3, 0.3), centre=(0.08, 0, 0.15), damage=crack, item=2)
+    return (
+        Scene((unit,)),
+        Scene((unit, dome)),
+        scenes.camera((-0.2, -0.9, 0.5), (0, 0, 0.1), size=(80, 80), focal=130.0),
+    )
+
+
+def test_damage_is_seen_through_clear_walls():
+    """Item, part, depth and normal are the dome's; damage and the depth behind are as without the dome."""
+    bare, covered, cam = behind_film()
+    tray = scenes.plane(item=0)
+    a, b = (look(scene, cam, parts=(tray,)) for scene in (bare, covered))
+    np.testing.assert_array_equal(a.damage, b.damage)
+    np.testing.assert_array_equal(a.depth, b.depth_behind)
+    np.testing.assert_array_equal(a.depth, a.depth_behind)
+    np.testing.assert_array_equal(a.normal, b.normal_behind)
+    np.testing.assert_allclose(a.visible_mm2, b.visible_mm2)
+    dome = b.item == 2
+    assert (dome & (b.damage > 0)).sum() > 50 and (~dome & (b.damage > 0)).sum() > 50
+    np.testing.assert_array_equal(b.part[dome], 16)
+    assert ((b.depth < b.depth_behind) | (b.depth_behind == 0))[dome].all(), "0 is beyond the tray"
+    np.testing.assert_array_equal(b.depth[~dome], b.depth_behind[~dome])
+    solid = look(Scene((covered.parts[0], replace(covered.parts[1], materials=(scenes.CHALK,)))), cam, parts=(tray,))
+    np.testing.assert_array_equal(solid.depth[dome], b.depth[dome])
+    np.testing.assert_array_equal(solid.normal[dome], b.normal[dome])
+
+
+def test_murky_walls_hide_what_is_behind():
+    """A wall that passes half of the light or less is the last surface that is labelled."""
+    _, covered, cam = behind_film(replace(FILM, transmission=0.5))
+    truth = look(covered, cam)
+    assert not truth.damage[truth.item == 2].any()
+    np.testing.assert_array_equal(truth.depth, truth.depth_behind)
+
+
+def test_labels_of_clear_walls_join_those_behind():
+    """A crack in the film is labelled too, on the first of its faces, and a kind counts a pixel once."""
+    _, covered, cam = behind_film(crack=1 << DEFORMATION | 1 << MISSING)
+    tray = scenes.plane(item=0)
+    truth = look(covered, cam, parts=(tray,))
+    dome, plain = truth.item == 2, look(behind_film()[1], cam, parts=(tray,))
+    np.testing.assert_array_equal(truth.damage >> DEFORMATION & 1, dome)
+    np.testing.assert_array_equal(truth.damage >> MISSING & 1, dome | (plain.damage > 0))
+    solid = look(Scene((covered.parts[0], replace(covered.parts[1], materials=(scenes.CHALK,)))), cam, parts=(tray,))
+    np.testing.assert_allclose(truth.visible_mm2, solid.visible_mm2, rtol=1e-3)
+
+
+@pytest.mark.parametrize("ghost", [scenes.CHALK, FILM])
+def test_gone_surfaces_are_labelled_behind_clear_walls(ghost: Material):
+    """What is gone, clear or not, is labelled if it is nearer than the first opaque surface, be a dome before it."""
+    bare, covered, cam = behind_film()
+    gone = (replace(bare.parts[0], materials=(ghost,)),)
+    tray = scenes.plane(item=0)
+    for parts in ((), covered.parts[1:]):
+        truth = look(Scene(parts, gone), cam, parts=(tray,))
+        np.testing.assert_array_equal(truth.damage, look(bare, cam, parts=(tray,)).damage)
+        assert truth.visible_mm2[MISSING] == pytest.approx(look(bare, cam).visible_mm2[MISSING], rel=1e-3)
+    board = scenes.box(scenes.GREY, sides=(3, 0.01, 3), centre=(0, -0.4, 0), item=0)
+    assert not look(Scene(covered.parts[1:], gone), cam, parts=(board,)).damage.any()
 
 
 # Twins

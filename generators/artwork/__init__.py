@@ -1,17 +1,13 @@
 """What is printed on packages: words, codes, pictures and panels, as sRGB uint8 pictures with row 0 on top."""
 
-from .artwork import Artwork, Ink, PanelKind
+from .artwork import Artwork, PanelKind
+from .fonts import FONTS, draw_text
+from .inks import Ink, draw_ink
+from .looks import draw_artwork
 from .noise import fractal_noise
-from .panels import (
-    FONTS,
-    brand_name,
-    draw_artwork,
-    draw_ink,
-    draw_kraft,
-    draw_shipping_label,
-    draw_text,
-    paint_panel,
-)
+from .panels import paint_panel
+from .shipping import draw_handwriting, draw_kraft, draw_shipping_label, draw_sticker
+from .words import brand_name
 
 __all__ = [
     "FONTS",
@@ -20,9 +16,11 @@ __all__ = [
     "PanelKind",
     "brand_name",
     "draw_artwork",
+    "draw_handwriting",
     "draw_ink",
     "draw_kraft",
     "draw_shipping_label",
+    "draw_sticker",
     "draw_text",
     "fractal_noise",
     "paint_panel",

@@ -1,25 +1,31 @@
 """What packages of board share: boxes with folded edges, openings in panels, and the forms that their relief adds."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial import Delaunay
 
-from ..mesh import Relief
+from ..materials import STOCKS, back_and_edge
+from ..mesh import Relief, Sheet, make_sheet
 from ..shapes import Mesh, box_panels, grid, join
 
-FOLD_M = 0.0018
-"""First row of vertices beside a folded edge; halved when finished, it bounds the fold's roundness."""
+FOLD_M = 0.0028
+"""First row of vertices beside a folded edge; halved when finished, it bounds the fold's roundness. Much less than the
+board's spacing makes slender triangles, whose folds yield at a touch."""
 
 
-def ticks(length: float, spacing: float, *, edge: float = FOLD_M, marks: Sequence[float] = ()) -> Float[np.ndarray, " n"]:
+def ticks(
+    length: float, spacing: float, *, edge: float = FOLD_M, marks: Sequence[float] = ()
+) -> Float[np.ndarray, " n"]:
     """Places [m] of rows along a side: ends, a row close to each fold, ``marks``, and even steps between them."""
     edge = edge if 0 < edge < length / 4 else 0.0
     stops = {0.0, length, edge, length - edge, *(m for m in marks if 1.5 * edge < m < length - 1.5 * edge)}
     ordered = np.array(sorted(stops))
     out = [np.zeros(1)]
-    for low, high in zip(ordered, ordered[1:], strict=False):
+    for low, high in pairwise(ordered):
         out.append(np.linspace(low, high, max(1, round((high - low) / spacing)) + 1)[1:])
     return np.concatenate(out)
 
@@ -83,7 +89,7 @@ def flat_mesh(
 def sheet_points(
     s: Float[np.ndarray, " a"], t: Float[np.ndarray, " b"], lines: Sequence[Float[np.ndarray, "_ 2"]]
 ) -> Float[np.ndarray, "n 2"]:
-    """A grid's points and those of closed lines in it; grid points too near to a line give way, those of the rim do not."""
+    """A grid's points and those of closed lines in it; grid points too near to a line give way, the rim's do not."""
     points = np.stack(np.meshgrid(s, t, indexing="ij"), axis=-1).reshape(-1, 2)
     rim = (points == points.min(axis=0)).any(axis=1) | (points == points.max(axis=0)).any(axis=1)
     for line in lines:
@@ -148,6 +154,15 @@ def panel_place(size: Float[np.ndarray, "3"], panel: int, points: Float[np.ndarr
     return on, (points - o) @ u / wide, (points - o) @ v / high
 
 
+def draw_bow(rng: np.random.Generator, range_mm: tuple[float, float]) -> tuple[Float[np.ndarray, "6"], bool]:
+    """Draw each panel's bow [m], and whether it is one to be noticed; most pieces are nearly flat."""
+    low, high = range_mm
+    level = rng.random() ** 1.5
+    bow = (low + (high - low) * level * rng.uniform(0.3, 1, 6)) / 1000
+    bow[5] *= -1  # the bottom bows in, or the box would rock
+    return bow, bool(bow.max() > 0.0006)
+
+
 def bow_relief(size: Float[np.ndarray, "3"], bow: Float[np.ndarray, "6"]) -> Relief:
     """Panels bulge a little, most in their middle; ``bow`` [m] in the order of BOX_PANELS."""
 
@@ -173,9 +188,7 @@ def fold_relief(size: Float[np.ndarray, "3"], radius: float, *, without: Sequenc
     return height
 
 
-def slit_relief(
-    size: Float[np.ndarray, "3"], panel: int, *, axis: int, at: float, half: float, depth: float
-) -> Relief:
+def slit_relief(size: Float[np.ndarray, "3"], panel: int, *, axis: int, at: float, half: float, depth: float) -> Relief:
     """A groove across a panel at ``at`` [m] along its u (0) or v (1) side: where two flaps meet, or one ends."""
 
     def height(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
@@ -213,3 +226,26 @@ def rounded_block(size: Float[np.ndarray, "3"], radius: float, *, steps: int = 4
     way = mesh.vertices - core
     out = core + radius * way / np.linalg.norm(way, axis=1, keepdims=True)
     return Mesh(out, mesh.faces, mesh.st, mesh.panel)
+
+
+def film_sheet(size: Float[np.ndarray, "3"], outline: Float[np.ndarray, "k 2"], *, depth: float) -> Sheet:
+    """Clear film behind an opening of a box's front panel, glued on with a margin; ``depth`` [m] behind its face."""
+    stock, margin = STOCKS["clear_film"], 0.003
+    middle = (outline.max(axis=0) + outline.min(axis=0)) / 2
+    reach = np.abs(outline - middle).max(axis=0)
+    rim = middle + (outline - middle) * (1 + margin / reach)
+    low, high = rim.min(axis=0), rim.max(axis=0)
+    s, t = (np.linspace(a, b, max(3, round((b - a) / 0.005)))[1:-1] for a, b in zip(low, high, strict=True))
+    inner = np.stack(np.meshgrid(s, t, indexing="ij"), axis=-1).reshape(-1, 2)
+    step = float(np.linalg.norm(rim[1] - rim[0]))
+    inner = inner[_inside(rim, inner) & (_distance(rim, inner) > 0.62 * step)]
+    points = np.concatenate([inner, rim])
+    faces = flat_mesh(points, (), rim)
+    place = np.stack([points[:, 0] - size[0] / 2, np.full(len(points), depth - size[1] / 2), points[:, 1]], axis=1)
+    uv = np.clip((points - low) / (high - low), 0, 1)[faces]
+    inside, edge = back_and_edge(stock)
+    return make_sheet(
+        "window film", place, faces, uv, np.zeros(len(faces), np.uint8),
+        (replace(inside, name=stock.name), inside, edge), stock.mechanics,
+        thickness_mm=stock.thickness_mm, levels=0, crease_deg=stock.crease_deg, panels=("window",),
+    )  # fmt: skip

@@ -13,7 +13,6 @@ from ..artwork import Artwork
 from ..design import Design
 from ..mesh import Sheet
 
-
 Point = tuple[float | int, float | int, float | int]
 
 

@@ -1,23 +1,28 @@
-"""An unlabelled food tin in bare tinplate: ribbed or plain body, double seams, ringed ends, a weld line, its age."""
+"""A food tin: ribbed or plain body, double seams, ringed ends, a weld line, its age; bare, or in a paper label."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, UInt8
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.spatial import Delaunay
 
 from ...sim.scene import Material
-from ..artwork import FONTS, brand_name, draw_artwork, draw_ink, draw_text, fractal_noise
+from ..artwork import FONTS, Artwork, brand_name, draw_artwork, draw_ink, draw_text, fractal_noise, paint_panel
 from ..design import Design, stream
-from ..materials import STOCKS, back_and_edge
+from ..materials import STOCKS, back_and_edge, printed
 from ..mesh import Relief, make_sheet
-from .product import Product, catalogue_entry
+from ..shapes import Mesh, cap, end_ring, join, lathe
+from .product import Hinge, Product, catalogue_entry
+from .turned import draw_overlap, face_front, loop_ring, part, revolve, rounded_loop
 
 TINPLATE = STOCKS["tinplate"].mechanics
+SPACING_M = TINPLATE.spacing_mm / 1000
 SEAM_M = 0.0029
 TEXTURE = 1024
+TURN = 1 / 1.01
+"""Share of the texture's width that goes once round."""
+BODY, ENDS, LABEL = range(3)
 
 
 class TinConfig(BaseModel):
@@ -31,6 +36,8 @@ class TinConfig(BaseModel):
     worn_share: float = Field(
         default=0.4, ge=0, le=1, description="share with glue residue, stains and rust specks at the seams"
     )
+    label_share: float = Field(default=0.3, ge=0, le=1, description="share with a paper label round the body")
+    pull_ring_share: float = Field(default=0.35, ge=0, le=1, description="share whose lid opens by a ring")
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,9 @@ class _Shape:
     plain_band: tuple[float, float]
     rings: tuple[tuple[float, float, float], ...]
     """(radius, half width, height) of the beads on the ends."""
+    label: tuple[float, float] | None
+    """Lower and upper edge of the paper label, if there is one."""
+    pull_ring: bool
 
 
 def _draw_shape(config: TinConfig, design: Design) -> _Shape:
@@ -81,7 +91,20 @@ def _draw_shape(config: TinConfig, design: Design) -> _Shape:
         rib_sharpness=rng.uniform(0.7, 1.6),
         plain_band=(middle - half, middle + half),
         rings=rings,
+        label=_label_rows(height, int(rng.integers(1, 3))) if rng.random() < config.label_share else None,
+        pull_ring=bool(rng.random() < config.pull_ring_share),
     )
+
+
+def _label_rows(height: float, margin: int) -> tuple[float, float]:
+    """Edges of a label that leaves ``margin`` rows of the wall bare at each end."""
+    rows = _rows(height)
+    return float(rows[margin]), float(rows[-1 - margin])
+
+
+def _rows(height: float) -> Float[np.ndarray, " n"]:
+    """z of the rows of vertices between the seams."""
+    return np.linspace(SEAM_M, height - SEAM_M, max(4, round((height - 2 * SEAM_M) / SPACING_M)) + 1)
 
 
 def _ribs(shape: _Shape, z: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
@@ -95,13 +118,29 @@ def _ribs(shape: _Shape, z: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     return shape.rib_height * wave * inside
 
 
-def _relief(shape: _Shape) -> Relief:
+def _paper(shape: _Shape, rng: np.random.Generator) -> Relief:
+    """How a label lies over the ribs: it bridges them a little, waves, and overlaps itself."""
+    sag, wave, phase = rng.uniform(0.5, 0.85), rng.uniform(0.02, 0.12) / 1000, rng.uniform(0, 2 * np.pi, 2)
+
+    def height(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
+        angle, z = np.arctan2(points[:, 1], points[:, 0]), points[:, 2]
+        ribs = _ribs(shape, z)
+        lie = sag * ribs + (1 - sag) * 0.6 * shape.rib_height
+        lie = np.maximum(lie, ribs) + 0.00012 + 0.00012 * (np.abs(angle - np.pi / 2 - 0.07) < 0.07)
+        return lie + wave * (1 + np.sin(2 * angle + phase[0]) * np.sin(90 * z + 3 * angle + phase[1]))
+
+    return height
+
+
+def _relief(shape: _Shape, rng: np.random.Generator) -> Relief:
     """Ribs, rings, and the true roundness that a mesh of flat faces lacks."""
+    paper, label = _paper(shape, rng), shape.label or (np.inf, -np.inf)
 
     def height(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
         r, z = np.hypot(points[:, 0], points[:, 1]), points[:, 2]
         body = (z > SEAM_M * 1.05) & (z < shape.height - SEAM_M * 1.05) & (r > 0.97 * shape.radius)
-        out = np.where(body, shape.radius + _ribs(shape, z) - r, 0.0)
+        covered = (z > label[0] - 1e-6) & (z < label[1] + 1e-6)
+        out = np.where(body, shape.radius + np.where(covered, paper(points), _ribs(shape, z)) - r, 0.0)
         seam = (r > shape.radius + 0.8 * shape.seam_out) & ~body
         out = np.where(seam, shape.radius + shape.seam_out - r, out)
         panel = r < 0.94 * shape.radius
@@ -116,8 +155,6 @@ def _profile(shape: _Shape) -> list[tuple[float, float]]:
     """Wall from the rim of the bottom panel, out, up, and in to the rim of the top panel, as (r, z)."""
     r, h, s, deep = shape.radius, shape.height, shape.seam_out, shape.countersink
     inner = 0.955 * r
-    spacing = TINPLATE.spacing_mm / 1000
-    rows = np.linspace(SEAM_M, h - SEAM_M, max(4, round((h - 2 * SEAM_M) / spacing)) + 1)
     low = [
         (inner, deep),
         (inner, deep / 2),
@@ -127,71 +164,76 @@ def _profile(shape: _Shape) -> list[tuple[float, float]]:
         (r + s, SEAM_M * 0.8),
     ]
     high = [(a, h - b) for a, b in reversed(low)]
-    return low + [(r, float(z)) for z in rows] + high
+    return low + [(r, float(z)) for z in _rows(h)] + high
 
 
-def _end_panel(
-    radius: float, sectors: int, spacing: float, ring: Float[np.ndarray, "s 2"]
-) -> tuple[Float[np.ndarray, "n 2"], Int[np.ndarray, "f 3"]]:
-    """Disc of evenly spaced points whose rim is ``ring``; counter-clockwise triangles."""
-    points = [ring]
-    count = max(1, round(radius / spacing))
-    for k in range(count - 1, 0, -1):
-        around = max(6, round(sectors * k / count))
-        angle = (np.arange(around) + 0.5 * (k % 2)) / around * 2 * np.pi
-        points.append(radius * k / count * np.stack([np.cos(angle), np.sin(angle)], 1))
-    flat = np.concatenate([*points, np.zeros((1, 2))])
-    faces = Delaunay(flat).simplices
-    a, b, c = flat[faces[:, 0]], flat[faces[:, 1]], flat[faces[:, 2]]
-    turn = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
-    faces = np.where((turn < 0)[:, None], faces[:, ::-1], faces)
-    return flat, faces[np.abs(turn) > 1e-12]
-
-
-def _mesh(shape: _Shape):
-    """Vertices, faces, corner uv and material (0 body, 1 ends) of the closed tin."""
-    spacing = TINPLATE.spacing_mm / 1000
-    sectors = max(24, round(2 * np.pi * shape.radius / spacing))
+def _mesh(shape: _Shape) -> tuple[Mesh, Float[np.ndarray, "f 3 2"], UInt8[np.ndarray, " f"]]:
+    """The closed tin (panels: 0 body, 1 ends), its corner uv, and its material: BODY, ENDS or LABEL."""
+    sectors = max(24, round(2 * np.pi * shape.radius / SPACING_M))
     profile = np.array(_profile(shape))
-    rows = len(profile)
-    angle = (np.arange(sectors + 1)[None] + 0.5 * (np.arange(rows) % 2)[:, None]) / sectors * 2 * np.pi
-    wall = np.stack(
-        [profile[:, :1] * np.cos(angle), profile[:, :1] * np.sin(angle), np.repeat(profile[:, 1:], sectors + 1, 1)], -1
-    )
-    index = np.arange(rows * (sectors + 1)).reshape(rows, sectors + 1)
-    faces = []
-    for i in range(rows - 1):
-        a, b, c, d = index[i, :-1], index[i, 1:], index[i + 1, 1:], index[i + 1, :-1]
-        faces += (
-            [np.stack([a, b, d], 1), np.stack([b, c, d], 1)]
-            if i % 2 == 0
-            else [np.stack([a, b, c], 1), np.stack([a, c, d], 1)]
-        )
-    wall_faces = np.concatenate(faces)
-    arc = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(profile, axis=0), axis=1))])
-    wall_uv = np.stack(
-        [angle / (2 * np.pi) / 1.01, np.repeat((0.5 + 0.5 * arc / arc[-1])[:, None], sectors + 1, 1)], -1
-    )
-    vertices, uv = [wall.reshape(-1, 3)], [wall_uv.reshape(-1, 2)[wall_faces]]
-    all_faces, material = [wall_faces], [np.zeros(len(wall_faces), np.uint8)]
-    in_wall = (
-        (profile[:, 0] > 0.99 * shape.radius)
-        & (profile[:, 1] > SEAM_M * 0.99)
-        & (profile[:, 1] < shape.height - SEAM_M * 0.99)
-    )
-    row_of_face = np.repeat(np.arange(rows - 1), 2 * sectors)
-    material[0][~(in_wall[row_of_face] & in_wall[row_of_face + 1])] = 1
-    offset = rows * (sectors + 1)
-    for end, row, centre in ((0, 0, 0.25), (1, rows - 1, 0.75)):
-        flat, panel = _end_panel(profile[row, 0], sectors, spacing, wall[row, :-1, :2])
-        vertices.append(np.concatenate([flat, np.full((len(flat), 1), profile[row, 1])], axis=1))
-        panel = panel if end else panel[:, ::-1]
-        all_faces.append(panel + offset)
-        disc = np.stack([centre + 0.24 * flat[:, 0] / shape.radius, 0.25 + 0.24 * flat[:, 1] / shape.radius], 1)
-        uv.append(disc[panel])
-        material.append(np.ones(len(panel), np.uint8))
-        offset += len(flat)
-    return np.concatenate(vertices), np.concatenate(all_faces), np.concatenate(uv), np.concatenate(material)
+    wall = lathe(profile, SPACING_M, panel=BODY, sectors=sectors)
+    middle = (profile[1:] + profile[:-1]) / 2
+    side = (middle[:, 0] > 0.999 * shape.radius) & (middle[:, 1] > SEAM_M) & (middle[:, 1] < shape.height - SEAM_M)
+    side &= middle[:, 0] < shape.radius + 0.5 * shape.seam_out * (np.abs(np.diff(profile[:, 0])) < 1e-9)
+    low, high = shape.label or (np.inf, -np.inf)
+    under = side & (middle[:, 1] > low) & (middle[:, 1] < high)
+    of_row = np.where(under, LABEL, np.where(side, BODY, ENDS)).astype(np.uint8)
+    ends = [cap(end_ring(wall, top=top), SPACING_M, panel=ENDS, up=top) for top in (False, True)]
+    uv = [wall.st * np.array([TURN, 0.5]) + np.array([0, 0.5])]
+    reach = 0.24 * profile[0, 0] / shape.radius
+    uv += [
+        np.array([middle_u, 0.25]) + 2 * reach * (end.st - 0.5)
+        for end, middle_u in zip(ends, (0.25, 0.75), strict=True)
+    ]
+    mesh = join([wall, *ends])
+    material = np.full(len(mesh.faces), ENDS, np.uint8)
+    material[: len(wall.faces)] = np.repeat(of_row, 2 * sectors)
+    return replace(mesh, panel=np.minimum(material % LABEL, ENDS).astype(np.uint8)), np.concatenate(uv), material
+
+
+def _label_span(shape: _Shape) -> tuple[float, float]:
+    """Share of the way along the profile at which the label starts and ends."""
+    profile = np.array(_profile(shape))
+    arc = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(profile, axis=0), axis=1))]) / SPACING_M
+    assert shape.label is not None
+    straight = np.flatnonzero(profile[:, 0] == shape.radius)
+    low, high = (np.interp(z, profile[straight, 1], arc[straight]) / arc[-1] for z in shape.label)
+    return float(low), float(high)
+
+
+def _paste_label(
+    shape: _Shape, artwork: Artwork, color: UInt8[np.ndarray, "t t 3"], design: Design
+) -> UInt8[np.ndarray, "n n 3"]:
+    """Enlarge the texture and lay the label where the body's side is."""
+    n, turn = max(design.texture_px, TEXTURE), 2000 * np.pi * shape.radius
+    picture = color if n == TEXTURE else cv2.resize(color, (n, n), interpolation=cv2.INTER_LINEAR)
+    low, high = _label_span(shape)
+    assert shape.label is not None
+    width, px_per_mm = round(n * TURN), n * TURN / turn
+    tall = round(1000 * (shape.label[1] - shape.label[0]) * px_per_mm)
+    label = face_front(paint_panel(artwork, "wrap", width, tall, px_per_mm=px_per_mm))
+    label = draw_overlap(label, round(5 * px_per_mm), stream(design, "specimen"))
+    top, bottom = round(0.5 * n * (1 - high)), round(0.5 * n * (1 - low))
+    label = cv2.resize(label, (width, bottom - top), interpolation=cv2.INTER_AREA)
+    picture[top:bottom] = np.concatenate([label, label[:, : n - width]], axis=1)
+    return picture
+
+
+def _pull_ring(shape: _Shape) -> Mesh:
+    """The ring of an easy-open lid, riveted near its edge."""
+    z, y, k = shape.height - shape.countersink + 0.0013, -0.78 * shape.radius, min(1.0, shape.radius / 0.036)
+    ring = loop_ring(
+        rounded_loop(0.0105 * k, 0.0115 * k, 2.4, centre=(0, y + 0.0165 * k)),
+        rounded_loop(0.0072 * k, 0.0080 * k, 2.4, centre=(0, y + 0.0175 * k)), z, 0.0013,
+    )  # fmt: skip
+    nose = loop_ring(
+        rounded_loop(0.0062 * k, 0.0055 * k, 2.6, centre=(0, y + 0.0045 * k)),
+        rounded_loop(0.0001, 0.0001, 2.0, centre=(0, y + 0.0045 * k)), z - 0.0002, 0.0012, bevel=1.5,
+    )  # fmt: skip
+    line = [(0, z - 0.0012), (0.0026, z - 0.0012), (0.0026, z + 0.0012), (0.002, z + 0.0015), (0, z + 0.0015)]
+    rivet = revolve(np.array(line), 24)
+    rivet = replace(rivet, vertices=rivet.vertices + np.array([0, y + 0.005 * k, 0]))
+    return join([ring, nose, rivet])
 
 
 def _paint_ends(color: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -244,6 +286,12 @@ def _paint(config: TinConfig, rng: np.random.Generator) -> tuple[np.ndarray, np.
     return (color * 255).astype(np.uint8), mr.astype(np.uint8)
 
 
+def _ring_hinge(shape: _Shape) -> tuple[Hinge, ...]:
+    """A ring is lifted about its rivet, away from the lid's middle."""
+    y, z = -0.7 * shape.radius, shape.height - shape.countersink + 0.0015
+    return (Hinge("pull ring", ("pull ring",), (-0.008, y, z), (0.008, y, z), 90.0, "seal"),)
+
+
 def build_tin(item_identifier: str, config: TinConfig, design: Design) -> Product:
     """Draw one tin."""
     rng = stream(design, "colours")
@@ -263,14 +311,20 @@ def build_tin(item_identifier: str, config: TinConfig, design: Design) -> Produc
         metal("tinplate_end", grey * rng.uniform(0.9, 1.1) * lid_tint, rng.uniform(0.12, 0.3)),
         *back_and_edge(STOCKS["tinplate"]),
     )
-    vertices, faces, uv, material = _mesh(shape)
+    metal_ring = Material("pull_ring", (0.75, 0.74, 0.72), 1.0, 0.25)
+    artwork = draw_artwork(design, "tinned food", net=f"{np.pi * shape.radius**2 * shape.height * 1e6:.0f} ml")
+    if shape.label is not None:
+        ink = printed(STOCKS["paper"], rng, _paste_label(shape, artwork, color, design), name="label")
+        materials = (*materials[:LABEL], ink, *materials[LABEL:])
+    mesh, uv, material = _mesh(shape)
     sheet = make_sheet(
-        "tin", vertices, faces, uv, material, materials, TINPLATE,
-        thickness_mm=0.2, levels=1, crease_deg=50.0, relief=_relief(shape), panel=material, panels=("body", "ends"),
+        "tin", mesh.vertices, mesh.faces, uv, material, materials, TINPLATE, thickness_mm=0.2, levels=1,
+        crease_deg=50.0, relief=_relief(shape, stream(design, "specimen")), panel=mesh.panel, panels=("body", "ends"),
     )  # fmt: skip
+    ring = (part(_pull_ring(shape), "pull ring", metal_ring),) if shape.pull_ring else ()
+    marks = ["label_overlap"] * (shape.label is not None) + ["ribs"] * (shape.rib_height > 0)
     across = 2 * (shape.radius + shape.seam_out)
     millilitres = np.pi * shape.radius**2 * shape.height * 1e6
-    artwork = draw_artwork(design, "tinned food", net=f"{millilitres:.0f} ml")
     mass = float(millilitres * 1.05 + 45)
     return Product(
         item_identifier=item_identifier,
@@ -279,12 +333,13 @@ def build_tin(item_identifier: str, config: TinConfig, design: Design) -> Produc
         packaging="primary",
         item_material="other",
         sheets=(sheet,),
-        contents=(),
+        contents=ring,
         core=None,
         attributes=catalogue_entry(
             artwork, category="food tin", size_m=np.array([across, across, shape.height]), mass_g=mass
         ),
         mass_g=mass,
         fill_ml=float(0.9 * millilitres),
-        lookalikes=("ribs",) if shape.rib_height > 0 else (),
+        hinges=_ring_hinge(shape) if ring else (),
+        lookalikes=tuple(marks),
     )

@@ -1,0 +1,241 @@
+"""What cartons, shipping boxes, books and sets must have beyond what every family has."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from damageland.generators.design import Design
+from damageland.generators.mesh import boundary_half_edges, face_normals, finish_sheet
+from damageland.generators.products.book import BookConfig, build_book
+from damageland.generators.products.corrugated_shipper import CorrugatedShipperConfig, build_corrugated_shipper
+from damageland.generators.products.folding_carton import FoldingCartonConfig, build_folding_carton
+from damageland.generators.products.product import Hinge, Product
+from damageland.generators.products.sleeve_set import SleeveSetConfig, build_sleeve_set
+from damageland.sim.scene import SURFACES, Part
+from jaxtyping import Float
+from pydantic import BaseModel, ValidationError
+
+CONTENTS = SURFACES.index("contents")
+
+
+def finished(product: Product) -> list[Part]:
+    return [*(finish_sheet(sheet)[0] for sheet in product.sheets), *product.contents]
+
+
+def design(family: str, number: int = 0, specimen: int = 0) -> Design:
+    return Design(17, number, family, texture_px=256, specimen=specimen)
+
+
+def hits(
+    parts: list[Part], start: Float[np.ndarray, "3"], way: Float[np.ndarray, "3"]
+) -> list[tuple[float, Part, int]]:
+    """(distance, part, face) of everything that a ray meets, nearest first."""
+    found = []
+    for part in parts:
+        a, b, c = (part.vertices[part.faces[:, k]] for k in range(3))
+        p = np.cross(way, c - a)
+        det = np.einsum("fk,fk->f", b - a, p)
+        det = np.where(np.abs(det) < 1e-18, np.inf, det)
+        t = start - a
+        u = np.einsum("fk,fk->f", t, p) / det
+        q = np.cross(t, b - a)
+        v, far = q @ way / det, np.einsum("fk,fk->f", c - a, q) / det
+        for face in np.flatnonzero((u >= 0) & (v >= 0) & (u + v <= 1) & (far > 0)):
+            found.append((float(far[face]), part, int(face)))
+    found.sort(key=lambda hit: hit[0])
+    # Where two triangles meet, both are hit.
+    return [h for k, h in enumerate(found) if k == 0 or h[1] is not found[k - 1][1] or h[0] > found[k - 1][0] + 1e-7]
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_window_shows_what_is_in_the_carton(number: int):
+    """A ray through a carton's window meets clear film, then the contents, and no board."""
+    product = build_folding_carton("x", FoldingCartonConfig(window_share=1.0), design("folding_carton", number))
+    assert "window" in product.lookalikes
+    film = next(sheet for sheet in product.sheets if sheet.name == "window film").vertices
+    parts, middle = finished(product), (film.min(axis=0) + film.max(axis=0)) / 2
+    seen = hits(parts, np.array([middle[0], -1.0, middle[2]]), np.array([0, 1.0, 0]))
+    assert seen[0][1].name == "window film"
+    opaque = next(h for h in seen if h[1].materials[h[1].material[h[2]]].transmission < 0.5)
+    assert opaque[1].surface[opaque[2]] == CONTENTS, opaque[1].name
+    behind = [part.vertices[:, 1].min() for part in parts if (part.surface == CONTENTS).all()]
+    assert min(behind) > film[:, 1].max() + 0.0002  # nothing touches the film
+
+
+def test_hang_hole_is_a_hole():
+    """The hang tab stands above the carton and a ray goes through its middle."""
+    config = FoldingCartonConfig(hang_hole_share=1.0, long_mm=(90.0, 140.0))
+    product = build_folding_carton("x", config, design("folding_carton"))
+    tab = product.sheets[1]
+    assert tab.name == "hang tab" and "hang_hole" in product.lookalikes
+    top = product.sheets[0].vertices[:, 2].max()
+    assert tab.vertices[:, 2].min() == pytest.approx(top, abs=1e-4)
+    loops = boundary_half_edges(tab.faces)[0]
+    rim = tab.vertices[np.unique(loops)]
+    inner = rim[
+        (rim[:, 2] > top + 0.003) & (rim[:, 2] < tab.vertices[:, 2].max() - 0.003) & (np.abs(rim[:, 0]) < 0.006)
+    ]
+    middle = np.array([0.0, 0.5, (inner[:, 2].min() + inner[:, 2].max()) / 2])
+    assert hits([finish_sheet(tab)[0]], middle, np.array([0, -1.0, 0])) == []
+    assert hits([finish_sheet(tab)[0]], np.array([0.3 * rim[:, 0].max(), 0.5, top + 0.004]), np.array([0, -1.0, 0]))
+
+
+def test_crushed_look_is_print_only():
+    """A crumpled design changes the picture and not one vertex."""
+    plain, crushed = (
+        build_folding_carton(
+            "x", FoldingCartonConfig(crushed_look_share=share, window_share=0.0), design("folding_carton")
+        )
+        for share in (0.0, 1.0)
+    )
+    np.testing.assert_array_equal(plain.sheets[0].vertices, crushed.sheets[0].vertices)
+    first, second = (p.sheets[0].materials[0].base_color_texture for p in (plain, crushed))
+    assert first is not None and second is not None and (first != second).mean() > 0.2
+
+
+def _roughness_at(product: Product, panels: tuple[str, ...], near_m: float) -> Float[np.ndarray, " n"]:
+    """The gloss map on a shipper's flaps, nearer (or, if negative, further) than ``near_m`` from where they meet."""
+    sheet = product.sheets[0]
+    gloss = sheet.materials[0].metallic_roughness_texture
+    assert gloss is not None
+    at = np.isin(sheet.panel, [sheet.panels.index(name) for name in panels])
+    away = np.abs(sheet.vertices[sheet.faces[at]].mean(axis=1)[:, 1])
+    uv = sheet.uv[at].mean(axis=1)[away < near_m if near_m > 0 else away > -near_m]
+    column, row = (np.clip(v * len(gloss), 0, len(gloss) - 1).astype(int) for v in (uv[:, 0], 1 - uv[:, 1]))
+    return gloss[row, column, 1].astype(float)
+
+
+def test_tape_is_glossier_than_board():
+    """Along the bottom's slit the roughness is the tape's, apart from it the board's."""
+    config = CorrugatedShipperConfig(mailer_share=0.0)
+    for number in range(4):
+        product = build_corrugated_shipper("x", config, design("corrugated_shipper", number))
+        assert "tape" in product.lookalikes
+        bottom = ("bottom front", "bottom back")
+        assert np.median(_roughness_at(product, bottom, 0.012)) < 200
+        assert np.median(_roughness_at(product, bottom, -0.05)) > 250
+
+
+def test_flaps_meet_in_the_middle():
+    """Where flaps meet, a finished box has a groove."""
+    product = build_corrugated_shipper("x", CorrugatedShipperConfig(mailer_share=0.0), design("corrugated_shipper", 1))
+    points = finish_sheet(product.sheets[0])[0].vertices
+    high = product.sheets[0].vertices[:, 2].max()
+    top = points[points[:, 2] > high - 0.0025]
+    across = np.abs(top[:, 1])
+    inside = np.abs(top[:, 0]) < 0.3 * np.ptp(points[:, 0])
+    assert top[inside & (across < 1e-4), 2].max() < top[inside & (np.abs(across - 0.008) < 0.004), 2].max() - 0.0004
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_pages_lie_inside_the_cover(number: int):
+    """No page reaches beyond the cover, or into its boards; the cover is an open strip round three sides."""
+    product = build_book("x", BookConfig(ajar_share=0.0, wrapped_share=0.0), design("book", number))
+    cover, pages = finished(product)
+    assert len(boundary_half_edges(product.sheets[0].faces)[0]) > 0
+    assert (pages.vertices.min(axis=0) > cover.vertices.min(axis=0) + 1e-4).all()
+    assert (pages.vertices.max(axis=0) < cover.vertices.max(axis=0) - 1e-4).all()
+    inner = cover.surface == SURFACES.index("inner")
+    for at in (-0.1, 0.2, 0.7):
+        x = at * np.abs(pages.vertices[:, 0]).max()
+        z = 0.47 * cover.vertices[:, 2].max()
+        seen = hits([cover, pages], np.array([x, 1.0, z]), np.array([0, -1.0, 0]))
+        names = [part.name for _, part, _ in seen]
+        assert names == ["cover", "cover", "pages", "pages", "cover", "cover"]
+        assert inner[seen[1][2]] and inner[seen[4][2]]
+        assert 0.0001 < seen[2][0] - seen[1][0] < 0.002
+
+
+def test_wrapped_book_has_film_around_it():
+    """Shrink film encloses cover and pages, is clear, and names the material."""
+    product = build_book("x", BookConfig(wrapped_share=1.0), design("book"))
+    cover, film, pages = finished(product)
+    assert product.item_material == "book_plastic_tight_wrap" and film.materials[0].transmission > 0.5
+    for part in (cover, pages):
+        assert (part.vertices.min(axis=0) > film.vertices.min(axis=0)).all()
+        assert (part.vertices.max(axis=0) < film.vertices.max(axis=0)).all()
+
+
+@pytest.mark.parametrize("form", ["sleeve", "band", "gift_box"])
+@pytest.mark.parametrize("number", range(4))
+def test_sets_hold_their_pieces(form: str, number: int):
+    """As many pieces as stated, apart from each other; a sleeve is open at both ends, a gift box is closed but for
+    its window."""
+    product = build_sleeve_set("x", SleeveSetConfig(forms={form: 1.0}, window_share=0.0), design("sleeve_set", number))
+    units: dict[int, list[Part]] = {}
+    for part in product.contents:
+        units.setdefault(part.item, []).append(part)
+    units.pop(1, None)
+    assert len(units) == product.attributes["expected_units"] >= 2
+    boxes = []
+    for item in sorted(units):
+        points = np.concatenate([part.vertices for part in units[item]])
+        boxes.append((points.min(axis=0), points.max(axis=0)))
+    for k, (low, high) in enumerate(boxes):
+        for other_low, other_high in boxes[:k]:
+            assert ((low >= other_high) | (high <= other_low)).any()
+    rim = boundary_half_edges(product.sheets[0].faces)[0]
+    assert (len(rim) == 0) == (form == "gift_box")
+    walls = product.sheets[0].vertices
+    if form == "band":
+        assert boxes[0][0][0] < walls[:, 0].min() - 0.003 and boxes[-1][1][0] > walls[:, 0].max() + 0.003
+
+
+def test_pieces_are_distinct():
+    """Most sets have pieces of different prints."""
+    product = build_sleeve_set("x", SleeveSetConfig(pieces=(3, 3)), design("sleeve_set", 1))
+    prints = [part.materials[0].base_color_texture for part in product.contents if part.item > 1]
+    prints = [p.tobytes() for p in prints if p is not None]
+    assert len(prints) == 3 and len(set(prints)) in (1, 3)
+
+
+def _opens_outwards(product: Product, hinge: Hinge) -> bool:
+    sheet = product.sheets[0]
+    at = np.isin(sheet.panel, [sheet.panels.index(name) for name in hinge.moves])
+    points = sheet.vertices[np.unique(sheet.faces[at])]
+    a, b = np.array(hinge.a, float), np.array(hinge.b, float)
+    axis = (b - a) / np.linalg.norm(b - a)
+    moved = np.cross(axis, points - a)  # for a small angle
+    outward = face_normals(sheet.vertices, sheet.faces[at]).sum(axis=0)
+    return (
+        float((moved @ outward).mean()) > 0 and float(np.min(moved @ outward)) > -1e-3 * np.abs(moved @ outward).max()
+    )
+
+
+@pytest.mark.parametrize(
+    ("family", "build", "config"),
+    [
+        ("folding_carton", build_folding_carton, FoldingCartonConfig()),
+        ("corrugated_shipper", build_corrugated_shipper, CorrugatedShipperConfig(mailer_share=0.0)),
+        ("corrugated_shipper", build_corrugated_shipper, CorrugatedShipperConfig(mailer_share=1.0)),
+        ("book", build_book, BookConfig(ajar_share=0.0)),
+        ("sleeve_set", build_sleeve_set, SleeveSetConfig(forms={"gift_box": 1.0})),
+    ],
+)
+def test_hinges_open_outwards(family: str, build: Any, config: BaseModel):
+    """Turned by the right-hand rule about its hinge, a flap, lid or cover moves away from the package."""
+    product = build("x", config, design(family))
+    assert product.hinges
+    for hinge in product.hinges:
+        assert _opens_outwards(product, hinge), hinge.name
+
+
+@pytest.mark.parametrize(
+    ("config", "values", "says"),
+    [
+        (FoldingCartonConfig, {"long_mm": (0, 100)}, "long_mm"),
+        (FoldingCartonConfig, {"short_share": (0.5, 0.2)}, "short_share"),
+        (FoldingCartonConfig, {"window_share": 1.5}, "window_share"),
+        (CorrugatedShipperConfig, {"height_share": (0.0, 0.5)}, "height_share"),
+        (CorrugatedShipperConfig, {"bow_mm": (-3, 1)}, "bow_mm"),
+        (BookConfig, {"thickness_mm": (1, 200)}, "thickness_mm"),
+        (SleeveSetConfig, {"pieces": (0, 3)}, "1-12 pieces"),
+        (SleeveSetConfig, {"pieces": (0, 0)}, "1-12 pieces"),
+        (SleeveSetConfig, {"forms": {"crate": 1.0}}, "gift_box"),
+        (SleeveSetConfig, {"bow": 1}, "bow"),
+    ],
+)
+def test_impossible_configs_are_refused(config: type[BaseModel], values: dict[str, Any], says: str):
+    """A range that cannot be built is named, with what is possible."""
+    with pytest.raises(ValidationError, match=says):
+        config(**values)
