@@ -44,7 +44,10 @@ class Material:
     metallic_roughness_texture: UInt8[np.ndarray, "h2 w2 3"] | None = None
     """G is roughness, B is metallic, each times the factor above; R is unused."""
     transmission: float = 0.0
-    """Share of light that goes straight through, tinted by the base colour: a thin wall, which bends no ray."""
+    """Share of light that goes straight through a wall, tinted by the base colour; it bends no ray.
+
+    A wall has two faces, and each passes the square root of this and of the tint.
+    """
 
 
 @dataclass(frozen=True)

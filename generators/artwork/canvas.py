@@ -117,10 +117,10 @@ def _wrapped(text: str, font: str, size: int, width: float) -> list[str]:
     face = face_for(font, text)
     spaced = " " in text and not any(ord(c) > 0x3000 for c in text)
     words = text.split(" ") if spaced else list(text)
-    gap = advance(" ", face) * size / 100 if spaced else 0.0
+    gap = advance(" ", face, size) if spaced else 0.0
     lines, line, used = [], "", 0.0
     for word in words:
-        long = advance(word, face) * size / 100
+        long = advance(word, face, size)
         if line and used + gap + long > width:
             lines.append(line)
             line, used = word, long

@@ -99,9 +99,9 @@ def text_box(text: str, font: str, size_px: int, spacing: float = 0.0) -> tuple[
 
 
 @lru_cache(maxsize=8192)
-def advance(text: str, face: str) -> float:
-    """How far a word moves the pen at a size of 100."""
-    return float(load_font(face, 100).getlength(text))
+def advance(text: str, face: str, size_px: int) -> float:
+    """How far a word moves the pen; hinting makes small sizes wider than in proportion."""
+    return float(load_font(face, size_px).getlength(text))
 
 
 def fit_size(text: str, font: str, width: float, height: float, *, spacing: float = 0.0) -> int:

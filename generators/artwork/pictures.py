@@ -44,7 +44,7 @@ def _scatter(rng: np.random.Generator, look: str, count: int, w: int, h: int, si
             t = np.sqrt(rng.random()) if look == "heap" else rng.random()
             x = w * (0.5 + (0.16 + 0.3 * t) * rng.uniform(-1, 1))
             y = h * (0.42 + 0.42 * t)
-        margin = unit * 0.9
+        margin = min(unit * 1.25, 0.45 * min(w, h))
         if look != "close":
             x, y = (
                 float(np.clip(x, margin, max(w - margin, margin + 1))),
@@ -120,6 +120,11 @@ def paint_hero(
         over = lit[..., 3:].astype(np.float32) / 255
         behind = (lit[..., :3] * over + wet[..., :3] * (1 - over)).astype(np.uint8)
         lit = np.dstack([behind, np.maximum(lit[..., 3], wet[..., 3])])
+    if surface is None:  # shadows end softly at the picture's border
+        rim = max(round(0.04 * min(w, h)), 2)
+        across, down = (np.minimum(np.arange(n), np.arange(n)[::-1]).astype(np.float32) / rim for n in (w, h))
+        fade = np.clip(np.minimum(across[None], down[:, None]), 0, 1)
+        lit[..., 3] = (lit[..., 3] * fade).astype(np.uint8)
     lit.flags.writeable = False
     return lit
 
