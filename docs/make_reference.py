@@ -113,9 +113,14 @@ def type_name(annotation: object) -> str:
         return "limits"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation.__name__.removesuffix("Spec").lower()
-    return {"int": "whole number", "float": "number", "str": "text", "bool": "true or false"}.get(
-        getattr(annotation, "__name__", ""), str(annotation)
-    )
+    return {
+        "int": "whole number",
+        "float": "number",
+        "str": "text",
+        "bool": "true or false",
+        "Path": "path",
+        "date": "date",
+    }.get(getattr(annotation, "__name__", ""), str(annotation))
 
 
 def value_text(field: FieldInfo) -> str:

@@ -42,8 +42,13 @@ def _spoilable(sheet: Sheet) -> tuple[int, ...]:
 
 
 def scuff_applies(product: Product) -> bool:
-    """Whether the main wall carries a print."""
-    return bool(_spoilable(product.sheets[0]))
+    """Whether a wall carries a print or bare tinplate."""
+    return _target(product) is not None
+
+
+def _target(product: Product) -> int | None:
+    """The first wall of the package that can be spoilt: of a glass jar its label, of a blister pack its card."""
+    return next((k for k, s in enumerate(product.sheets) if s.item == product.sheets[0].item and _spoilable(s)), None)
 
 
 def _mask(sheet: Sheet, config: ScuffConfig, share: float, rng: np.random.Generator) -> Float[np.ndarray, "h w"]:
@@ -54,10 +59,21 @@ def _mask(sheet: Sheet, config: ScuffConfig, share: float, rng: np.random.Genera
     texels_per_mm = np.sqrt(height * width / (1e6 * face_areas(sheet.rest, sheet.faces).sum()))
     field = fractal_noise(rng, height, width, cell_px=texels_per_mm * rng.uniform(*config.patch_mm), octaves=6)
     if _rusts(sheet):
-        row = np.abs(np.linspace(-1, 1, height // 2)) ** 4  # the body is the upper half of the atlas
-        field[: height // 2] += rng.uniform(*config.edge_pull) * row[:, None]
+        field += rng.uniform(*config.edge_pull) * _nearness_to_ends(sheet, height, width)
     level = float(np.quantile(field, 1 - share))
     return np.clip((field - level) * 3.0 + 0.5, 0, 1) * (field > level - 0.15)
+
+
+def _nearness_to_ends(sheet: Sheet, height: int, width: int) -> Float[np.ndarray, "h w"]:
+    """0 at half height to 1 at the ends, for each texel of the body; water stands at the seams."""
+    z = sheet.rest[:, 2]
+    rise = (np.abs(2 * (z - z.min()) / np.ptp(z) - 1) ** 4)[sheet.faces].mean(axis=1)
+    corners = sheet.uv * np.array([width, -height]) + np.array([0, height])
+    image = np.zeros((height, width), np.float32)
+    body = np.ptp(z[sheet.faces], axis=1) > 1e-4
+    for corner, value in zip(np.round(corners[body] * 16).astype(np.int32), rise[body], strict=True):
+        cv2.fillConvexPoly(image, corner, float(value), shift=4)
+    return image.astype(np.float64)
 
 
 def _rusted(material: Material, mask: Float[np.ndarray, "h w"], rng: np.random.Generator) -> Material:
@@ -93,6 +109,11 @@ def _stained(material: Material, mask: Float[np.ndarray, "h w"], rng: np.random.
     return replace(material, base_color_texture=np.clip(painted, 0, 255).astype(np.uint8))
 
 
+def _spoilt(material: Material, mask: Float[np.ndarray, "h w"], rng: np.random.Generator) -> Material:
+    rusts = material.name.startswith("tinplate") and material.metallic_roughness_texture is not None
+    return (_rusted if rusts else _stained)(material, mask, rng)
+
+
 def _vertex_cover(sheet: Sheet, mask: Float[np.ndarray, "h w"]) -> Float[np.ndarray, " v"]:
     """Mask at each vertex: the largest over the texels that its corners show."""
     height, width = mask.shape
@@ -106,23 +127,24 @@ def _vertex_cover(sheet: Sheet, mask: Float[np.ndarray, "h w"]) -> Float[np.ndar
 
 
 def scuff(product: Product, config: ScuffConfig, strength: float, rng: np.random.Generator) -> Outcome:
-    """Spoil the surface of a product's first sheet; strength 0 is the identity."""
-    sheet = product.sheets[0]
+    """Spoil the surface of a product's first printed sheet; strength 0 is the identity."""
+    target = _target(product) or 0
+    sheet = product.sheets[target]
     low, high = config.share
     share = low * (high / low) ** strength
     if strength > 0:
         mask = _mask(sheet, config, share, rng)
-        spoil = _rusted if _rusts(sheet) else _stained
         seeds, spoilable = rng.integers(2**31), _spoilable(sheet)
         painted = tuple(
-            spoil(m, mask, np.random.default_rng(seeds)) if k in spoilable else m for k, m in enumerate(sheet.materials)
+            _spoilt(m, mask, np.random.default_rng(seeds)) if k in spoilable else m
+            for k, m in enumerate(sheet.materials)
         )
         marks = sheet.marks.copy()
         marks[:, SUPERFICIAL] = np.maximum(marks[:, SUPERFICIAL], 2 * _vertex_cover(sheet, mask))
         sheet = replace(sheet, materials=painted, marks=marks)
     covered = marked_faces(sheet, SUPERFICIAL) & ~sheet.removed
     return Outcome(
-        product=replace(product, sheets=(sheet, *product.sheets[1:])),
+        product=replace(product, sheets=(*product.sheets[:target], sheet, *product.sheets[target + 1 :])),
         kind="superficial",
         generator="scuff",
         parameters={"share": share, "strength": strength},

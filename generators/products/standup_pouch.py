@@ -164,12 +164,12 @@ def _paint_valve(picture: Picture, pouch: _Pouch, px_per_mm: float) -> None:
     reach = round(r) + 2
     rows, columns = (slice(max(0, m - reach), m + reach) for m in middle[::-1])
     part = picture[rows, columns]
-    away = np.hypot(*np.ogrid[-(middle[1] - rows.start) : part.shape[0] - (middle[1] - rows.start),
-                              -(middle[0] - columns.start) : part.shape[1] - (middle[0] - columns.start)]) / r  # fmt: skip
+    down = np.arange(rows.start, rows.start + part.shape[0]) - middle[1]
+    across = np.arange(columns.start, columns.start + part.shape[1]) - middle[0]
+    away = np.hypot(down[:, None], across[None]) / r
     # The print goes on over the disc; only its light and shade are added.
-    gain = np.interp(
-        away, (0, 0.48, 0.53, 0.58, 0.86, 0.92, 0.97, 1.0, 1.04), (1.06, 1.06, 0.8, 1.0, 1.0, 1.2, 0.8, 0.6, 1)
-    )
+    at = (0, 0.48, 0.53, 0.58, 0.86, 0.92, 0.97, 1.0, 1.04)
+    gain = np.interp(away, at, (1.06, 1.06, 0.8, 1.0, 1.0, 1.2, 0.8, 0.6, 1.0))
     picture[rows, columns] = np.clip(part * gain[..., None], 0, 255).astype(np.uint8)
     for k in range(5):
         turn = 2 * np.pi * k / 5
