@@ -235,7 +235,7 @@ def test_harder_crush_does_more(family: str, seed: int):
     for name, slack in (("flow_rad", 0.02), ("volume_loss_ml", 0.05), ("depth_mm", 0.1)):
         values = np.array([step[name] for step in steps])
         assert (np.diff(values) >= -slack * values.max()).all(), (name, values)
-        assert values[-1] > 2 * values[1] > 0, (name, values)
+        assert values[-1] > 2 * abs(values[1]) > 0, (name, values)  # a weak push may bulge a thin carton a little
 
 
 @pytest.mark.parametrize("family", BENT)
