@@ -35,7 +35,7 @@ def render(
     """
     from functools import partial
 
-    from .generators.recipe import read_plan, shard_count
+    from .generators.recipe import check_inputs, read_plan, shard_count
     from .generators.shoot import render_shard
     from .sim.batch import make_one, run_shards
     from .sim.output import claim_output, finish
@@ -48,6 +48,7 @@ def render(
         raise DamagelandError(f"--workers {workers}: expected at least 1.")
     if plan.recipe.cycles_share > 0:
         _require_blender()
+    check_inputs(plan)
     claim_output(out, plan.lock)
     make = partial(render_shard, plan)
     if shard is not None:
@@ -173,6 +174,11 @@ def preview(
     from .sim.files import check_picture_path, write_picture
 
     check_picture_path(out)
+    for flag, value, least in (("--count", count, 1), ("--width-px", width_px, 64), ("--seed", seed, 0)):
+        if value < least:
+            raise DamagelandError(f"{flag} {value}: expected at least {least}.")
+    if samples is not None and samples < 1:
+        raise DamagelandError(f"--samples {samples}: expected at least 1.")
     unknown = [name for name in families if name not in FAMILIES]
     if unknown:
         raise DamagelandError(f"--families {' '.join(unknown)}: expected some of {', '.join(sorted(FAMILIES))}.")

@@ -121,5 +121,5 @@ def product_sheet(
     )
 
 
-def _padded(picture: Picture, height: int) -> Picture:
+def _padded(picture: Picture, height: int) -> UInt8[np.ndarray, "tall w 3"]:
     return np.concatenate([picture, np.full((height - len(picture), picture.shape[1], 3), 255, np.uint8)])

@@ -15,10 +15,13 @@ from ..sim.booth import BoothSpec, Range, read_booth
 from ..sim.errors import DamagelandError
 from ..sim.seed import generator_for
 from ..sim.yamlfile import parse_mapping, read_yaml
+from .artwork.pictures import load_image
 from .damage.outcome import SeverityRules
 from .damage.table import DAMAGES
 from .design import Design, next_edition
+from .meshfile import list_meshes, read_surface
 from .products.catalogue import FAMILIES
+from .products.imported_mesh import ImportedMeshConfig
 from .products.product import Product
 from .rest import RestRules
 from .wear import LookalikesConfig
@@ -188,6 +191,32 @@ def _listed(folder: Path, suffixes: set[str] | None = None) -> tuple[Path, ...]:
     return tuple(found)
 
 
+def check_inputs(plan: Plan) -> None:
+    """Read every picture and mesh that the recipe names, so that a bad one is refused before anything is written."""
+    for path in plan.images:
+        load_image(path)
+    for spec in plan.recipe.products:
+        if spec.family != "imported_mesh":
+            continue
+        config = ImportedMeshConfig.model_validate(_placed(plan, spec))
+        files = list_meshes(config.folder)
+        if spec.count > len(files):
+            raise DamagelandError(
+                f"{config.folder}: {len(files)} mesh file(s), but the recipe asks for {spec.count}. Lower the count, "
+                "or put more meshes there."
+            )
+        for path in files[: spec.count]:
+            read_surface(path, most_faces=config.max_faces)
+
+
+def _placed(plan: Plan, spec: ProductSpec) -> dict[str, Any]:
+    """Config of a product with its folder found from the recipe's place."""
+    settings = dict(spec.config)
+    if "folder" in settings:
+        settings["folder"] = str(plan.folder / settings["folder"])
+    return settings
+
+
 # ---- Products -------------------------------------------------------------------------------------------------------
 
 
@@ -234,12 +263,9 @@ def design_of(plan: Plan, spec: ProductSpec, number: int, edition: int, *, speci
 def build_product(plan: Plan, spec: ProductSpec, number: int, edition: int = 0, *, specimen: int = 0) -> Product:
     """Build one piece of a product."""
     config, build = FAMILIES[spec.family]
-    settings = dict(spec.config)
-    if "folder" in settings:
-        settings["folder"] = str(plan.folder / settings["folder"])
     design = design_of(plan, spec, number, edition, specimen=specimen)
     identifier = product_identifier(plan.recipe, spec, number)
-    return build(identifier, parse_mapping(settings, config, spec.family), design)
+    return build(identifier, parse_mapping(_placed(plan, spec), config, spec.family), design)
 
 
 def split_of(recipe: Recipe, identifier: str) -> str:

@@ -1,6 +1,7 @@
 """YAML files that are a pydantic model: every mistake at once, each with its path, what was expected, and a guess."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,8 +35,19 @@ def parse_mapping(data: dict[str, Any], model: type[Model], source: str) -> Mode
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        lines = [f"  {_explain(item, model)}" for item in error.errors()]
+        lines = [f"  {_explain(item, model)}" for item in _own_mistakes(error.errors())]
         raise DamagelandError(f"{source}: {len(lines)} mistake(s):\n" + "\n".join(lines)) from None
+
+
+def _own_mistakes(items: Sequence[Any]) -> list[Any]:
+    """Leave out that a list is too short where its entries are what is wrong."""
+    places = [tuple(item["loc"]) for item in items]
+
+    def follows(item: Any) -> bool:
+        loc = tuple(item["loc"])
+        return item["type"] == "too_short" and any(len(p) > len(loc) and p[: len(loc)] == loc for p in places)
+
+    return [item for item in items if not follows(item)]
 
 
 def _explain(item: Any, model: type[BaseModel]) -> str:

@@ -275,3 +275,36 @@ def test_render_then_check_then_render_again(tmp_path: Path):
     (out / "manifest.csv").write_text("capture_id\n")
     broken = type_in("check", out)
     assert broken.returncode == 2 and "manifest.csv" in broken.stderr and "Traceback" not in broken.stderr
+
+
+# Contact sheets
+
+
+def test_preview_draws_a_row_per_family(tmp_path: Path, monkeypatch, capsys):
+    """The sheet is a picture with something on it, written whole."""
+    sheet = tmp_path / "sheet.png"
+    small = ["--count", "2", "--width-px", "120", "--samples", "1", "--families", "tin", "book"]
+    monkeypatch.setattr(sys, "argv", ["damageland", "preview", "products", "--out", str(sheet), *small])
+    cli.main()
+    picture = cv2.imread(str(sheet))
+    assert picture is not None and picture.shape[1] == 240 and picture.std() > 20
+    assert "2 families" in capsys.readouterr().out and sorted(p.name for p in tmp_path.iterdir()) == ["sheet.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--families", "tinn"], ["tinn", "expected some of", "tin"]),
+        (["--out", "sheet.gif"], ["sheet.gif", ".png"]),
+        (["--out", "nowhere/sheet.png"], ["no folder nowhere"]),
+        (["--count", "0"], ["--count 0", "at least 1"]),
+        (["--width-px", "8"], ["--width-px 8"]),
+    ],
+)
+def test_mistakes_in_a_preview(arguments: list[str], words: list[str], tmp_path: Path, monkeypatch, capsys):
+    """A sheet that cannot be drawn is refused before any work."""
+    monkeypatch.chdir(tmp_path)
+    given = arguments if "--out" in arguments else [*arguments, "--out", "sheet.png"]
+    told = refused(monkeypatch, capsys, "preview", "products", *given)
+    assert all(word in told for word in words), told
+    assert not list(tmp_path.iterdir())

@@ -16,14 +16,18 @@ from damageland.generators.recipe import (
     DamageSpec,
     Plan,
     ProductSpec,
+    build_product,
+    locate,
     make_plan,
     shard_count,
     split_of,
     unit_count,
 )
 from damageland.generators.shoot import VISIBLE_SHARE, render_shard, shoot
+from damageland.generators.wear import LookalikesConfig
 from damageland.sim.batch import run_shards
 from damageland.sim.capture import Capture
+from damageland.sim.errors import DamagelandError
 from damageland.sim.manifest import read_manifest
 from damageland.sim.output import check, claim_output, finish
 from damageland.sim.shards import read_shard, shard_path, shard_paths
@@ -282,3 +286,86 @@ def test_whole_run_passes_check(plan: Plan, tmp_path: Path, cycles_share: float)
         for capture in read_shard(path):
             for view in capture.views:
                 assert 20 < view.rgb.mean() < 235 and view.rgb.std() > 5
+
+
+# Products over time
+
+
+def redesigned(**changes) -> Plan:
+    """Three editions of two products over a hundred days."""
+    products = (
+        ProductSpec(family="tin", count=1, editions=3),
+        ProductSpec(family="folding_carton", count=1, editions=3),
+    )
+    return scenes.tiny_plan(products=products, captures=40, days=100, damaged_share=0.0, gallery=2, **changes)
+
+
+def test_captures_show_the_edition_of_their_day():
+    """Every product has a gallery of each edition; editions only grow with the days, and queries link to their own."""
+    plan = redesigned()
+    units = [locate(plan.recipe, k) for k in range(unit_count(plan.recipe))]
+    references, queries = units[:12], units[12:]
+    assert [u.reference for u in units] == [True] * 12 + [False] * 40
+    assert len({u.capture_id for u in units}) == len(units)
+    assert {(u.spec.family, u.edition) for u in references} == {
+        (f, e) for f in ("tin", "folding_carton") for e in range(3)
+    }
+    assert queries[0].captured_on == plan.recipe.first_day < queries[-1].captured_on
+    for family in ("tin", "folding_carton"):
+        seen = [u.edition for u in queries if u.spec.family == family]
+        assert seen == sorted(seen) and set(seen) == {0, 1, 2}
+    late = queries[-1]
+    capture = shoot(plan, compose(plan, late.index))[0]
+    assert capture.attributes["edition"] == late.edition == 2
+    assert capture.attributes["captured_on"] == late.captured_on.isoformat()
+    assert set(capture.reference_ids) <= {u.capture_id for u in references if u.edition == late.edition}
+
+
+def test_editions_leave_the_other_products_alone():
+    """More editions change neither edition 0 nor the identifiers."""
+    one, three = scenes.tiny_plan(), redesigned()
+    a, b = (build_product(plan, plan.recipe.products[0], 0, 0) for plan in (one, three))
+    later = build_product(three, three.recipe.products[0], 0, 2)
+    assert fingerprint(a) == fingerprint(b) != fingerprint(later)
+    assert later.item_identifier == a.item_identifier and later.attributes["edition"] == 2
+
+
+def test_scale_reads_the_mass_with_its_noise(plan: Plan, captures: list[Capture]):
+    """The reading is near the catalogue's mass, in whole steps, and a twin's is its item's."""
+    for capture in captures:
+        read, stated = capture.attributes["actual_mass_g"], capture.attributes["catalogue_mass_g"]
+        assert read == pytest.approx(stated, rel=0.04, abs=3)
+        assert round(read / plan.booth.scale.quantum_g) * plan.booth.scale.quantum_g == pytest.approx(read)
+
+
+def test_lookalikes_are_named_and_shared_by_twins():
+    """With every share at 1, queries say what they show; twins have the same clutter; galleries are clean."""
+    shares = dict.fromkeys(LookalikesConfig.model_fields, 1.0)
+    plan = scenes.tiny_plan(lookalikes=LookalikesConfig(**shares), captures=2)
+    names: set[str] = set()
+    for index in (2, 3):
+        unit = compose(plan, index)
+        names |= set(unit.product.lookalikes)
+        assert {"extras", "dust"} <= set(unit.clutter) and unit.twin is not None
+        assert (
+            [p.name for p in unit.scene.parts if p.item == 0] == [p.name for p in unit.twin.parts if p.item == 0] != []
+        )
+        assert not any(part.damage.any() for part in unit.twin.parts)
+    assert any(name.startswith("printed_") for name in names) and {"sticker", "tape"} <= names
+    clean = compose(plan, 0)
+    assert clean.clutter == () and not {"sticker", "tape", "tolerable_dent"} & set(clean.product.lookalikes)
+
+
+def test_missing_folder_of_pictures_is_refused(tmp_path: Path):
+    """A folder that the recipe names but that is not there, or is empty, is one error that names it."""
+    plan = scenes.tiny_plan()
+    recipe = plan.recipe.model_copy(update={"images": "photos"})
+    with pytest.raises(DamagelandError, match="no such folder"):
+        make_plan(recipe, plan.booth, folder=tmp_path)
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(DamagelandError, match="no files"):
+        make_plan(recipe, plan.booth, folder=tmp_path)
+    (tmp_path / "photos" / "a.png").write_bytes(b"one")
+    first = make_plan(recipe, plan.booth, folder=tmp_path)
+    (tmp_path / "photos" / "a.png").write_bytes(b"two")
+    assert make_plan(recipe, plan.booth, folder=tmp_path).recipe_hash != first.recipe_hash
