@@ -66,9 +66,21 @@ def _place(item: Scene, T_world_item: Float[np.ndarray, "4 4"]) -> Scene:
     return Scene(parts, gone)
 
 
-def _points(product: Product) -> Float[np.ndarray, "n 3"]:
-    """All that is drawn of a product, in its frame."""
-    return np.concatenate([part.vertices for part in finish_product(product).parts])
+class _Finished:
+    """Finishes each product of a unit once: its pose and its scene both need it."""
+
+    def __init__(self) -> None:
+        self.last: tuple[Product, Scene] | None = None
+
+    def scene(self, product: Product) -> Scene:
+        """Finished parts of a product, in its frame."""
+        if self.last is None or self.last[0] is not product:
+            self.last = product, finish_product(product)
+        return self.last[1]
+
+    def points(self, product: Product) -> Float[np.ndarray, "n 3"]:
+        """All that is drawn of a product."""
+        return np.concatenate([part.vertices for part in self.scene(product).parts])
 
 
 def _draw_clutter(recipe: Recipe, index: int, item: Scene, booth: Booth) -> tuple[Part, ...]:
@@ -109,11 +121,12 @@ def compose(plan: Plan, index: int) -> Composed:
     if not unit.reference:  # a gallery shows the product as it leaves the factory
         made = benign(made, generator_for(recipe.seed, index, "benign"), recipe.lookalikes, recipe.severity)
     # A damaged item stays where its twin lies: the pristine item's form places both.
+    finished = _Finished()
     product, rest = lay_down(
-        made, generator_for(recipe.seed, index, "pose"), _points, walls=booth.parts, rules=recipe.rest
+        made, generator_for(recipe.seed, index, "pose"), finished.points, walls=booth.parts, rules=recipe.rest
     )
     pose = rest.T_world_item
-    item = _place(finish_product(product), pose)
+    item = _place(finished.scene(product), pose)
     clutter = () if unit.reference else _draw_clutter(recipe, index, item, booth)
     tags = tuple(sorted({"dust" if part.name == "dust" else "extras" for part in clutter}))
     pristine = replace(item, parts=(*item.parts, *clutter))
