@@ -65,12 +65,14 @@ def time_families(count: int) -> Table:
     return table
 
 
-def count_distinct(total: int, texture_px: int) -> Table:
+def count_distinct(families: tuple[str, ...], total: int, texture_px: int) -> Table:
     table = Table("products", "distinct shapes", "artworks", "words", "seconds", "largest memory MB")
     seen: tuple[set[str], set[str], set[str]] = (set(), set(), set())
     start = time.perf_counter()
     for k in range(total):
-        for kind, digest in zip(seen, digests(build(OWN[k % len(OWN)], k // len(OWN), texture_px)), strict=True):
+        for kind, digest in zip(
+            seen, digests(build(families[k % len(families)], k // len(families), texture_px)), strict=True
+        ):
             kind.add(digest)
         if (k + 1) in {total // 10, total // 4, total // 2, total}:
             gc.collect()
@@ -81,14 +83,16 @@ def count_distinct(total: int, texture_px: int) -> Table:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--count", type=int, default=7, help="products timed per family")
+    parser.add_argument("--count", type=int, default=7, help="products timed per family; 0 skips it")
     parser.add_argument("--distinct", type=int, default=1000, help="products drawn to count repeats; 0 skips it")
+    parser.add_argument("--families", nargs="+", choices=OWN, default=OWN, help="families to count in")
     parser.add_argument("--texture-px", type=int, default=256, help="artwork side while counting")
     arguments = parser.parse_args()
     console = Console(width=110)
-    console.print(time_families(arguments.count))
+    if arguments.count:
+        console.print(time_families(arguments.count))
     if arguments.distinct:
-        console.print(count_distinct(arguments.distinct, arguments.texture_px))
+        console.print(count_distinct(tuple(arguments.families), arguments.distinct, arguments.texture_px))
 
 
 if __name__ == "__main__":
