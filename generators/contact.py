@@ -115,10 +115,7 @@ def product_sheet(
     for cell in cells:  # the next cell goes on the lowest pile
         min(piles, key=lambda pile: sum(len(c) for c in pile)).append(cell)
     tall = max(sum(len(c) for c in pile) for pile in piles)
-    return np.concatenate(
-        [_padded(np.concatenate(pile), tall) for pile in piles],
-        axis=1,
-    )
+    return np.concatenate([_padded(np.concatenate(pile), tall) for pile in piles], axis=1)
 
 
 def _padded(picture: Picture, height: int) -> UInt8[np.ndarray, "tall w 3"]:

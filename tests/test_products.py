@@ -20,6 +20,8 @@ from damageland.generators.mesh import (
     mesh_edges,
 )
 from damageland.generators.products.catalogue import FAMILIES
+from damageland.generators.products.product import Product
+from damageland.generators.rest import lay_down, mass_centre
 from damageland.sim.scene import SURFACES
 from families import OWN, fingerprint, parts, product
 
@@ -226,3 +228,24 @@ def test_damages_that_apply_work(family: str, generator: str):
     untouched = kind.apply(made, kind.config(), 0.0, np.random.default_rng(4)).product
     for before, after in zip(made.sheets, untouched.sheets, strict=True):
         assert fingerprint(*finish_sheet(before)) == fingerprint(*finish_sheet(after))
+
+
+@every_family
+def test_items_rest_on_the_tray(family: str):
+    """In drawn poses an item's lowest point is at z = 0, and its middle is above what it stands on."""
+    made = product(family, 0)
+
+    def points(item: Product) -> np.ndarray:
+        return np.concatenate(
+            [*(finish_sheet(s)[0].vertices for s in item.sheets), *(p.vertices for p in item.contents)]
+        )
+
+    for seed in range(2):
+        settled, rest = lay_down(made, np.random.default_rng(seed), points)
+        R, t = rest.T_world_item[:3, :3], rest.T_world_item[:3, 3]
+        local = points(settled)
+        world = local @ R.T + t
+        assert abs(world[:, 2].min()) < 2e-4
+        feet = world[world[:, 2] < 1.5e-3][:, :2]
+        middle = (mass_centre(local) @ R.T + t)[:2]
+        assert (feet.min(axis=0) - 2e-3 <= middle).all() and (middle <= feet.max(axis=0) + 2e-3).all(), family

@@ -28,9 +28,8 @@ class ScuffConfig(BaseModel):
     edge_pull: tuple[float, float] = Field(default=(0.0, 1.2), description="how much rust prefers the ends of a tin")
 
 
-def _rusts(sheet: Sheet) -> bool:
-    first = sheet.materials[0]
-    return first.name.startswith("tinplate") and first.metallic_roughness_texture is not None
+def _rusts(material: Material) -> bool:
+    return material.name.startswith("tinplate") and material.metallic_roughness_texture is not None
 
 
 def _spoilable(sheet: Sheet) -> tuple[int, ...]:
@@ -58,7 +57,7 @@ def _mask(sheet: Sheet, config: ScuffConfig, share: float, rng: np.random.Genera
     height, width = texture.shape[:2]
     texels_per_mm = np.sqrt(height * width / (1e6 * face_areas(sheet.rest, sheet.faces).sum()))
     field = fractal_noise(rng, height, width, cell_px=texels_per_mm * rng.uniform(*config.patch_mm), octaves=6)
-    if _rusts(sheet):
+    if _rusts(sheet.materials[0]):
         field += rng.uniform(*config.edge_pull) * _nearness_to_ends(sheet, height, width)
     level = float(np.quantile(field, 1 - share))
     return np.clip((field - level) * 3.0 + 0.5, 0, 1) * (field > level - 0.15)
@@ -110,8 +109,7 @@ def _stained(material: Material, mask: Float[np.ndarray, "h w"], rng: np.random.
 
 
 def _spoilt(material: Material, mask: Float[np.ndarray, "h w"], rng: np.random.Generator) -> Material:
-    rusts = material.name.startswith("tinplate") and material.metallic_roughness_texture is not None
-    return (_rusted if rusts else _stained)(material, mask, rng)
+    return (_rusted if _rusts(material) else _stained)(material, mask, rng)
 
 
 def _vertex_cover(sheet: Sheet, mask: Float[np.ndarray, "h w"]) -> Float[np.ndarray, " v"]:
