@@ -25,6 +25,7 @@ import numpy as np
 from damageland.generators import compose as composing
 from damageland.generators import shoot as shooting
 from damageland.generators.compose import Composed, compose
+from damageland.generators.damage.subject import Subject
 from damageland.generators.damage.table import DAMAGES
 from damageland.generators.design import Design
 from damageland.generators.products.catalogue import FAMILIES
@@ -223,10 +224,10 @@ def bench_solvers() -> list[Figure]:
         for family in ("folding_carton", "tin"):
             product_config, build = FAMILIES[family]
             products = [build(f"bench-{k}", product_config(), Design(0, k, family)) for k in range(5)]
-            kind.apply(products[0], kind.config(), 0.5, generator_for(0, 0, "damage"))  # compiles
+            kind.apply(Subject(products[0]), kind.config(), 0.5, generator_for(0, 0, "damage"))  # compiles
             times = [
                 _seconds(
-                    lambda k=k, p=p: kind.apply(p, kind.config(), 0.5, generator_for(k, 0, "damage"))  # noqa: B023
+                    lambda k=k, p=p: kind.apply(Subject(p), kind.config(), 0.5, generator_for(k, 0, "damage"))  # noqa: B023
                 )
                 for k, p in enumerate(products)
             ]

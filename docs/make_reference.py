@@ -170,13 +170,18 @@ def opening(model: type[BaseModel]) -> str:
     return " ".join((model.__doc__ or "").split())
 
 
+def _limit(value: float | None) -> str:
+    return "never" if value is None else f"{value:g}"
+
+
 def severity_table() -> str:
-    """The default limits of both classes of packaging."""
+    """The default limits of all classes of packaging."""
     rules = SeverityRules()
     rows = [
-        f"| `{side}` | `{kind}` | `{limits.measure}` | {limits.minor_from:g} | {limits.major_from:g} |"
+        f"| `{side}` | `{kind}` | `{limits.measure}` | {limits.minor_from:g} | {_limit(limits.major_from)} |"
         for side in SeverityRules.model_fields
-        for kind, limits in getattr(rules, side).items()
+        for kind, several in getattr(rules, side).items()
+        for limits in several
     ]
     head = ["| packaging | kind | measure | minor from | major from |", "|---|---|---|---|---|"]
     return "\n".join([*head, *rows]) + "\n"

@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from damageland.generators.damage.crush import CrushConfig, crush
+from damageland.generators.damage.subject import Subject
 from damageland.generators.design import Design
 from damageland.generators.mesh import finish_sheet
 from damageland.generators.products.product import Product
@@ -36,7 +37,7 @@ def scene_of(product: Product) -> Scene:
 
 def main(picture: str, *, seed: int = 8, samples: int = 8) -> None:
     tin = build_tin("my-tin", TinConfig(), Design(seed, number=0, family="tin"))
-    outcome = crush(tin, CrushConfig(), 0.6, generator_for(seed, 0, "damage"))
+    outcome = crush(Subject(tin), CrushConfig(), 0.6, generator_for(seed, 0, "damage"))
     print(f"{outcome.generator} yields {outcome.kind}, at the {outcome.parameters['site']}")
     for name, value in outcome.measures.items():
         print(f"  {name:16} {value:8.2f}")

@@ -15,7 +15,8 @@ from ..sim.seed import generator_for
 from ..sim.yamlfile import parse_mapping
 from .clutter import draw_clutter
 from .damage.outcome import Outcome
-from .damage.table import DAMAGES
+from .damage.subject import Subject
+from .damage.table import DAMAGES, do_damage
 from .mesh import finish_sheet
 from .products.product import Product
 from .recipe import Plan, Recipe, Unit, build_product, design_of, locate
@@ -57,8 +58,9 @@ class Composed:
 def finish_product(product: Product) -> Scene:
     """Finish a product's sheets, in its item frame."""
     finished = [finish_sheet(sheet) for sheet in product.sheets]
-    gone = tuple(lost for _, lost in finished if lost is not None)
-    return Scene((*(part for part, _ in finished), *product.contents), gone)
+    drawn = (part for part, _ in finished if len(part.faces))
+    gone = (lost for _, lost in finished if lost is not None)
+    return Scene((*drawn, *product.contents), (*gone, *product.gone))
 
 
 def _place(item: Scene, T_world_item: Float[np.ndarray, "4 4"]) -> Scene:
@@ -83,21 +85,25 @@ class _Finished:
         return np.concatenate([part.vertices for part in self.scene(product).parts])
 
 
+def _tray_size(booth: Booth) -> tuple[float, float]:
+    width, depth = np.ptp(next(part for part in booth.parts if part.name == "tray").vertices[:, :2], axis=0)
+    return float(width), float(depth)
+
+
 def _draw_clutter(recipe: Recipe, index: int, item: Scene, booth: Booth) -> tuple[Part, ...]:
     """What else lies on the tray; it keeps clear of the pristine item."""
     seen_from_above = np.concatenate([part.vertices for part in item.parts])[:, :2]
-    width, depth = np.ptp(next(part for part in booth.parts if part.name == "tray").vertices[:, :2], axis=0)
     return draw_clutter(
         generator_for(recipe.seed, index, "clutter"),
         keep_out=seen_from_above,
-        tray_size_m=(float(width), float(depth)),
+        tray_size_m=_tray_size(booth),
         config=recipe.lookalikes,
     )
 
 
-def draw_damage(recipe: Recipe, product: Product, index: int) -> Outcome:
+def draw_damage(recipe: Recipe, subject: Subject, index: int) -> Outcome:
     """Draw one of the recipe's damages among those that apply to a product, and do it."""
-    rng = generator_for(recipe.seed, index, "damage")
+    product, rng = subject.product, generator_for(recipe.seed, index, "damage")
     specs = [spec for spec in recipe.damages if DAMAGES[spec.generator].applies(product)]
     if not specs:
         names = ", ".join(spec.generator for spec in recipe.damages)
@@ -107,9 +113,8 @@ def draw_damage(recipe: Recipe, product: Product, index: int) -> Outcome:
         )
     weights = np.array([spec.weight for spec in specs])
     spec = specs[int(rng.choice(len(weights), p=weights / weights.sum()))]
-    damage = DAMAGES[spec.generator]
-    strength = float(rng.uniform(*spec.strength))
-    return damage.apply(product, parse_mapping(spec.config, damage.config, spec.generator), strength, rng)
+    config = parse_mapping(spec.config, DAMAGES[spec.generator].config, spec.generator)
+    return do_damage(spec.generator, subject, config, float(rng.uniform(*spec.strength)), rng)
 
 
 def compose(plan: Plan, index: int) -> Composed:
@@ -133,7 +138,9 @@ def compose(plan: Plan, index: int) -> Composed:
     damaged = not unit.reference and generator_for(recipe.seed, index, "label").random() < recipe.damaged_share
     if not damaged:
         return Composed(unit, product, pristine, None, (), booth, tags)
-    outcome = draw_damage(recipe, product, index)
+    walls = tuple(part for part in booth.parts if part.name != "tray")
+    subject = Subject(product, pose, _tray_size(booth), (*walls, *clutter))
+    outcome = draw_damage(recipe, subject, index)
     spoilt = _place(finish_product(outcome.product), pose)
     scene = replace(spoilt, parts=(*spoilt.parts, *clutter))
     return Composed(unit, product, scene, pristine, (outcome,), booth, tags)

@@ -15,6 +15,7 @@ from scipy.spatial import KDTree
 from .artwork import draw_handwriting, draw_sticker, fractal_noise
 from .damage.crush import CrushConfig, crush, crush_applies
 from .damage.outcome import Outcome, SeverityRules, judge_severity
+from .damage.subject import Subject
 from .decal import Decal, apply_decal, draw_spot, printable_faces
 from .design import Design, stream
 from .mesh import Relief, Sheet, face_areas
@@ -164,16 +165,15 @@ def _put_dust(product: Product, rng: np.random.Generator) -> Product | None:
 
 def _tolerable(product: Product, rng: np.random.Generator, rules: SeverityRules) -> Outcome | None:
     """Crush so little that it is judged ``none``; None if that did not come about in a few tries."""
-    table = rules.primary if product.packaging == "primary" else rules.outer
-    limits = table["deformation"]
-    limit = limits.minor_from if limits.measure == "depth_mm" else 1.0
+    depths = [limits for limits in getattr(rules, product.packaging)["deformation"] if limits.measure == "depth_mm"]
+    limit = depths[0].minor_from if depths else 1.0
     target, seed = float(limit * rng.uniform(0.4, 0.85)), int(rng.integers(2**62))
     push = 1.4 * target
     for _ in range(DENT_TRIES):
         if push <= 0:
             return None
         config = CrushConfig(push_mm=push, push_share=0.6, bar_radius_mm=(3, 20), bar_length_mm=(0, 30))
-        outcome = crush(product, config, 1.0, np.random.default_rng(seed))  # the same place every time
+        outcome = crush(Subject(product), config, 1.0, np.random.default_rng(seed))  # the same place every time
         depth = outcome.measures["depth_mm"]
         if judge_severity(rules, outcome) == "none" and depth >= 0.4 * target:
             return outcome

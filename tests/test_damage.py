@@ -12,6 +12,7 @@ from damageland.generators.cut import cut_along, refine_faces, unzip_edges
 from damageland.generators.damage.crush import CrushConfig, _put_back
 from damageland.generators.damage.hole import HoleConfig, _cut_core, _pierce, _Spot, open_area_mm2
 from damageland.generators.damage.outcome import Limits, Outcome, SeverityRules, judge_severity, moved_mm
+from damageland.generators.damage.subject import Subject
 from damageland.generators.damage.table import DAMAGES
 from damageland.generators.design import Design
 from damageland.generators.mesh import (
@@ -43,7 +44,7 @@ def product(family: str) -> Product:
 @cache
 def outcome(family: str, generator: str, strength: float, seed: int = 0) -> Outcome:
     kind = DAMAGES[generator]
-    return kind.apply(product(family), kind.config(), strength, np.random.default_rng(seed))
+    return kind.apply(Subject(product(family)), kind.config(), strength, np.random.default_rng(seed))
 
 
 @cache
@@ -61,7 +62,7 @@ def all_fingerprints() -> str:
     lines = []
     for family, generator in COMBINATIONS:
         kind = DAMAGES[generator]
-        done = kind.apply(product(family), kind.config(), 0.6, np.random.default_rng(0))
+        done = kind.apply(Subject(product(family)), kind.config(), 0.6, np.random.default_rng(0))
         lines.append(f"{family} {generator} {fingerprint(*finish_sheet(done.product.sheets[0]))}")
     return "\n".join(lines)
 
@@ -229,7 +230,7 @@ def test_harder_crush_does_more(family: str, seed: int):
     """For one seed, plastic flow, lost volume and depth grow with strength; contents that push back are left out."""
     empty, kind = replace(product(family), core=None, contents=()), DAMAGES["crush"]
     steps = [
-        kind.apply(empty, kind.config(), strength, np.random.default_rng(seed)).measures
+        kind.apply(Subject(empty), kind.config(), strength, np.random.default_rng(seed)).measures
         for strength in (0.0, 0.15, 0.3, 0.5, 0.75, 1.0)
     ]
     for name, slack in (("flow_rad", 0.02), ("volume_loss_ml", 0.05), ("depth_mm", 0.1)):
@@ -329,7 +330,8 @@ def test_hole_is_as_large_on_a_finer_mesh():
 def test_severity_changes_at_its_limits(family: str, kind):
     """Just below a limit is milder than at it; primary packaging has stricter limits than outer."""
     rules = SeverityRules()
-    limits = (rules.primary if family == "tin" else rules.outer)[kind]
+    limits = (rules.primary if family == "tin" else rules.outer)[kind][0]
+    assert limits.major_from is not None
 
     def judge(value: float) -> str:
         return judge_severity(rules, Outcome(product(family), kind, "test", {}, {limits.measure: value}))
@@ -339,7 +341,8 @@ def test_severity_changes_at_its_limits(family: str, kind):
     if limits.minor_from > 0:
         assert judge(np.nextafter(limits.minor_from, 0)) == "none" and judge(limits.minor_from) == "minor"
         assert judge(np.nextafter(limits.major_from, 0)) == "minor" and judge(limits.major_from) == "major"
-    outer, primary = rules.outer[kind], rules.primary[kind]
+    outer, primary = rules.outer[kind][0], rules.primary[kind][0]
+    assert outer.major_from is not None and primary.major_from is not None
     assert primary.minor_from < outer.minor_from and primary.major_from < outer.major_from
 
 

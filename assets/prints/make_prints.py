@@ -18,6 +18,7 @@ from damageland.generators.damage.crush import CrushConfig, crush
 from damageland.generators.damage.hole import HoleConfig, hole
 from damageland.generators.damage.outcome import Outcome
 from damageland.generators.damage.scuff import ScuffConfig, scuff
+from damageland.generators.damage.subject import Subject
 from damageland.generators.design import Design
 from damageland.generators.mesh import face_areas, face_normals
 from damageland.generators.products.catalogue import FAMILIES
@@ -145,12 +146,17 @@ def candidates(kind: str) -> Iterator[tuple[Product, Outcome]]:
         product = build("print", config(**(box if k % 2 == 0 else {})), Design(21, k, family, texture_px=256))
         if kind == "rust":
             if family == "tin":
-                yield product, scuff(product, ScuffConfig(share=(0.02, 0.1)), 0.7, np.random.default_rng([7, k]))
+                yield (
+                    product,
+                    scuff(Subject(product), ScuffConfig(share=(0.02, 0.1)), 0.7, np.random.default_rng([7, k])),
+                )
             continue
         product = plain(product)
         if kind == "hole":
             rng = np.random.default_rng([7, k])
-            pierced = hole(product, HoleConfig(radius_mm=(6, 15), threshold_mm=1.2), float(rng.uniform(0.3, 1)), rng)
+            pierced = hole(
+                Subject(product), HoleConfig(radius_mm=(6, 15), threshold_mm=1.2), float(rng.uniform(0.3, 1)), rng
+            )
             if middling(product, pierced):
                 yield product, pierced
             continue
@@ -158,9 +164,9 @@ def candidates(kind: str) -> Iterator[tuple[Product, Outcome]]:
             box_sites={"face": 1.0}, round_sites={"side": 1.0}, bar_length_mm=(0, 20), bar_radius_mm=(3, 10)
         )
         for seed in range(40):  # strength 0 draws the place and moves nothing
-            if middling(product, crush(product, crushing, 0.0, np.random.default_rng([k, seed]))):
+            if middling(product, crush(Subject(product), crushing, 0.0, np.random.default_rng([k, seed]))):
                 strength = 0.18 + 0.03 * (k % 5)
-                yield product, crush(product, crushing, strength, np.random.default_rng([k, seed]))
+                yield product, crush(Subject(product), crushing, strength, np.random.default_rng([k, seed]))
                 break
 
 

@@ -13,6 +13,7 @@ from ..products.product import Product
 from ..shell import Capsule, Plane, press_shell
 from .follow import follow_wall
 from .outcome import Outcome, marked_faces, moved_mm
+from .subject import Subject
 
 Site = Literal["corner", "edge", "face", "rim", "side"]
 DEFORMATION = KINDS.index("deformation")
@@ -127,9 +128,9 @@ def crush_applies(product: Product) -> bool:
     return product.shape != "soft" and not product.brittle
 
 
-def crush(product: Product, config: CrushConfig, strength: float, rng: np.random.Generator) -> Outcome:
+def crush(subject: Subject, config: CrushConfig, strength: float, rng: np.random.Generator) -> Outcome:
     """Crush a product's first sheet; strength 0 is the identity."""
-    sheet = product.sheets[0]
+    product, sheet = subject.product, subject.product.sheets[0]
     sites = config.round_sites if product.shape == "round" else config.box_sites
     weights = np.array(list(sites.values()))
     site: Site = list(sites)[int(rng.choice(len(sites), p=weights / weights.sum()))]

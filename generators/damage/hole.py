@@ -13,6 +13,7 @@ from ..mesh import Sheet, face_areas, mesh_edges, vertex_normals
 from ..products.product import Product
 from ..shell import Capsule, press_shell
 from .outcome import Outcome
+from .subject import Subject
 
 PENETRATION = KINDS.index("penetration")
 
@@ -148,9 +149,9 @@ def hole_applies(product: Product) -> bool:
     return not product.brittle
 
 
-def hole(product: Product, config: HoleConfig, strength: float, rng: np.random.Generator) -> Outcome:
+def hole(subject: Subject, config: HoleConfig, strength: float, rng: np.random.Generator) -> Outcome:
     """Pierce a product's first sheet; strength 0 is the identity."""
-    sheet = product.sheets[0]
+    product, sheet = subject.product, subject.product.sheets[0]
     low, high = config.radius_mm
     spot = _draw_spot(sheet, (low + strength * (high - low)) / 1000, rng)
     core = spot.reach * rng.uniform(*config.core_share)

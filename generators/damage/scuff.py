@@ -12,6 +12,7 @@ from ..artwork import fractal_noise
 from ..mesh import Sheet, face_areas
 from ..products.product import Product
 from .outcome import Outcome, marked_faces
+from .subject import Subject
 
 SUPERFICIAL = KINDS.index("superficial")
 
@@ -124,8 +125,9 @@ def _vertex_cover(sheet: Sheet, mask: Float[np.ndarray, "h w"]) -> Float[np.ndar
     return cover
 
 
-def scuff(product: Product, config: ScuffConfig, strength: float, rng: np.random.Generator) -> Outcome:
+def scuff(subject: Subject, config: ScuffConfig, strength: float, rng: np.random.Generator) -> Outcome:
     """Spoil the surface of a product's first printed sheet; strength 0 is the identity."""
+    product = subject.product
     target = _target(product) or 0
     sheet = product.sheets[target]
     low, high = config.share

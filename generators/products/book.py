@@ -269,7 +269,7 @@ def build_book(item_identifier: str, config: BookConfig, design: Design) -> Prod
     thick, hinge = form.thick, form.turn
     looks = {"ajar_cover": form.ajar > 0, "bow": bool(bow.max() > 0.0006), "wrinkles": form.wrapped}
     return Product(
-        item_identifier=item_identifier, family="book", shape="box", packaging="primary",
+        item_identifier=item_identifier, family="book", shape="box", packaging="product",
         item_material="book_plastic_tight_wrap" if form.wrapped else "book_other" if form.cloth else "book_paper",
         sheets=tuple(sheets), contents=(pages,), core=np.stack([low, high]),
         attributes=catalogue_entry(art, category="book", size_m=size, mass_g=mass), mass_g=mass,

@@ -140,7 +140,7 @@ def build_loose_set(item_identifier: str, config: LooseSetConfig, design: Design
         item_identifier=item_identifier,
         family="loose_set",
         shape="box",
-        packaging="primary",
+        packaging="product",
         item_material="cardboard" if placed[0].kind == "box" else "other",
         sheets=sheets,
         contents=_rest(placed),

@@ -39,8 +39,8 @@ class Product:
     family: str
     shape: Literal["box", "round", "soft"]
     """Where a fall or a push meets it: corners, edges and faces; rims and sides; or it gives way, as bags do."""
-    packaging: Literal["outer", "primary"]
-    """Primary packaging holds the product itself: the same dent is worse there."""
+    packaging: Literal["outer", "primary", "product"]
+    """Primary packaging holds the product itself: the same dent is worse there, and worst on the bare product."""
     item_material: str
     """Kaputt's name."""
     sheets: tuple[Sheet, ...]
@@ -58,6 +58,8 @@ class Product:
     """What of it could be taken for damage and is not, e.g. ``window``, ``hang_hole``, ``folds``; sorted."""
     fill_ml: float = 0.0
     """Liquid, powder or granules that could run out; 0 if nothing can."""
+    gone: tuple[Part, ...] = ()
+    """Finished parts that the item has lost (a missing unit), where they would be: never drawn, only labelled."""
     brittle: bool = False
     """Breaks instead of denting (glass): nothing that bends plastically applies."""
 
