@@ -47,7 +47,7 @@ SAMPLES = 16
 
 STAGES: tuple[tuple[ModuleType, str, str], ...] = (
     (composing, "build_product", "product"),
-    (composing, "draw_damage", "damage"),
+    (composing, "draw_mishap", "damage"),
     (composing, "finish_product", "finish"),
     (composing, "draw_booth", "booth"),
     (shooting, "_colour", "colour"),

@@ -13,7 +13,7 @@ import yaml
 from damageland.generators.damage.outcome import Limits, SeverityRules
 from damageland.generators.damage.table import DAMAGES
 from damageland.generators.products.catalogue import FAMILIES
-from damageland.generators.recipe import DamageSpec, ProductSpec, Recipe
+from damageland.generators.recipe import Consequence, DamageSpec, ProductSpec, Recipe
 from damageland.generators.rest import RestRules
 from damageland.generators.wear import LookalikesConfig
 from damageland.sim import booth
@@ -33,7 +33,7 @@ BOOTH = {
     "Environment of a booth": booth.EnvironmentSpec,
     "Scale under the tray": booth.ScaleSpec,
 }
-OTHERS = (Recipe, ProductSpec, DamageSpec, Limits)
+OTHERS = (Recipe, ProductSpec, DamageSpec, Consequence, Limits)
 
 MEANING = {
     "Recipe.damaged_share": "share of captures that are damaged; each of them gets a pristine twin",
@@ -43,9 +43,7 @@ MEANING = {
     "Recipe.products": "packaging families, see below",
     "Recipe.damages": "damage generators, see below",
     "Recipe.severity": "limits from which a damage is minor or major, see below",
-    "DamageSpec.weight": "how often it strikes, relative to the others",
     "Limits.minor_from": "below this the damage is tolerable",
-    "Limits.major_from": "from this on it is major",
     "DepthSpec.noise_mm_at_1m": "standard deviation at 1 m; grows with the square of the distance",
     "DepthSpec.grazing_deg": "surfaces seen at a larger angle to their normal return nothing",
     "DepthSpec.gloss_loss": "how readily mirror-like metal returns nothing, 0 to 1",
@@ -203,6 +201,7 @@ def page() -> str:
         f"### Entries of `products`\n\n{table(ProductSpec)}",
         *(f"### Family `{n}`: keys of its `config`\n\n{opening(m)}\n\n{table(m)}" for n, (m, _) in FAMILIES.items()),
         f"### Entries of `damages`\n\n{table(DamageSpec)}",
+        f"Entries of `then`:\n\n{table(Consequence)}",
         *(
             f"### Damage `{n}`: keys of its `config`\n\n{opening(m)}\n\n{table(m)}"
             for n, m in ((name, kind.config) for name, kind in DAMAGES.items())

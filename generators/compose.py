@@ -9,15 +9,13 @@ import numpy as np
 from jaxtyping import Float
 
 from ..sim.booth import Booth, draw_booth
-from ..sim.errors import DamagelandError
 from ..sim.scene import Part, Scene, transform_part
 from ..sim.seed import generator_for
-from ..sim.yamlfile import parse_mapping
 from .clutter import draw_clutter
 from .damage.outcome import Outcome
 from .damage.subject import Subject
-from .damage.table import DAMAGES, do_damage
 from .mesh import finish_sheet
+from .mishap import Mishap, draw_mishap
 from .products.product import Product
 from .recipe import Plan, Recipe, Unit, build_product, design_of, locate
 from .rest import lay_down
@@ -34,10 +32,15 @@ class Composed:
     scene: Scene
     twin: Scene | None
     """The pristine scene of a damaged item; None for a pristine one."""
-    outcomes: tuple[Outcome, ...]
+    mishap: Mishap
     booth: Booth
     clutter: tuple[str, ...] = ()
     """What else lies on the tray: ``extras``, ``dust``."""
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Its damages, in causal order; the last one's product bears all of them."""
+        return self.mishap.outcomes
 
     @property
     def capture_id(self) -> str:
@@ -101,22 +104,6 @@ def _draw_clutter(recipe: Recipe, index: int, item: Scene, booth: Booth) -> tupl
     )
 
 
-def draw_damage(recipe: Recipe, subject: Subject, index: int) -> Outcome:
-    """Draw one of the recipe's damages among those that apply to a product, and do it."""
-    product, rng = subject.product, generator_for(recipe.seed, index, "damage")
-    specs = [spec for spec in recipe.damages if DAMAGES[spec.generator].applies(product)]
-    if not specs:
-        names = ", ".join(spec.generator for spec in recipe.damages)
-        raise DamagelandError(
-            f"{product.item_identifier}: none of the recipe's damages ({names}) applies to a {product.family}. "
-            "Add one that does under damages: (docs/recipes.md has the table), or leave the family out."
-        )
-    weights = np.array([spec.weight for spec in specs])
-    spec = specs[int(rng.choice(len(weights), p=weights / weights.sum()))]
-    config = parse_mapping(spec.config, DAMAGES[spec.generator].config, spec.generator)
-    return do_damage(spec.generator, subject, config, float(rng.uniform(*spec.strength)), rng)
-
-
 def compose(plan: Plan, index: int) -> Composed:
     """Make unit ``index`` of a recipe."""
     recipe, unit = plan.recipe, locate(plan.recipe, index)
@@ -137,10 +124,12 @@ def compose(plan: Plan, index: int) -> Composed:
     pristine = replace(item, parts=(*item.parts, *clutter))
     damaged = not unit.reference and generator_for(recipe.seed, index, "label").random() < recipe.damaged_share
     if not damaged:
-        return Composed(unit, product, pristine, None, (), booth, tags)
+        return Composed(unit, product, pristine, None, Mishap(()), booth, tags)
     walls = tuple(part for part in booth.parts if part.name != "tray")
     subject = Subject(product, pose, _tray_size(booth), (*walls, *clutter))
-    outcome = draw_damage(recipe, subject, index)
-    spoilt = _place(finish_product(outcome.product), pose)
+    mishap = draw_mishap(recipe, subject, index)
+    if not mishap.outcomes:
+        return Composed(unit, product, pristine, None, mishap, booth, tags)
+    spoilt = _place(finish_product(mishap.outcomes[-1].product), pose)
     scene = replace(spoilt, parts=(*spoilt.parts, *clutter))
-    return Composed(unit, product, scene, pristine, (outcome,), booth, tags)
+    return Composed(unit, product, scene, pristine, mishap, booth, tags)

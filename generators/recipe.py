@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -12,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ..sim.booth import BoothSpec, Range, read_booth
+from ..sim.capture import Severity
 from ..sim.errors import DamagelandError
 from ..sim.seed import generator_for
 from ..sim.yamlfile import parse_mapping, read_yaml
@@ -59,11 +61,8 @@ class ProductSpec(_Spec):
         return self
 
 
-class DamageSpec(_Spec):
-    """How often and how hard one generator strikes."""
-
+class _Strike(_Spec):
     generator: str = Field(description="damage generator: one of the table's")
-    weight: float = Field(default=1.0, gt=0)
     strength: Range = Field(
         default=(0.2, 1.0), description="0 is nothing, 1 the most; [low, high] is drawn from uniformly"
     )
@@ -82,8 +81,32 @@ class DamageSpec(_Spec):
         return value
 
     @model_validator(mode="after")
-    def _known_config(self) -> "DamageSpec":
+    def _known_config(self) -> "_Strike":
         _check_config(self.config, DAMAGES[self.generator].config, self.generator)
+        return self
+
+
+class Consequence(_Strike):
+    """A damage that another one leads to, at the same place: a fall crushes a corner, tears the edge and spills."""
+
+    chance: float = Field(default=1.0, gt=0, le=1, description="how often it follows, where it applies to the product")
+
+
+class DamageSpec(_Strike):
+    """How often and how hard one generator strikes, and what follows."""
+
+    weight: float = Field(default=1.0, gt=0, description="how often it strikes, relative to the others")
+    then: tuple[Consequence, ...] = Field(
+        default=(), description="what it leads to, in causal order: " + ", ".join(DAMAGES)
+    )
+
+    @model_validator(mode="after")
+    def _causal(self) -> "DamageSpec":
+        order = list(DAMAGES)
+        steps = [self.generator, *(step.generator for step in self.then)]
+        places = [order.index(step) for step in steps]
+        if any(b <= a for a, b in itertools.pairwise(places)):
+            raise ValueError(f"{' -> '.join(steps)}: one mishap's damages come in this order, each once: {order}")
         return self
 
 
@@ -126,9 +149,24 @@ class Recipe(_Spec):
     days: int = Field(default=365, ge=1, le=36_500, description="captures are spread evenly over so many days")
     products: tuple[ProductSpec, ...] = Field(min_length=1)
     damages: tuple[DamageSpec, ...] = Field(min_length=1)
+    severity_shares: dict[Severity, float] | None = Field(
+        default=None,
+        description="how often each severity is wanted, as measured: {none: 1, minor: 4, major: 5}; without it, "
+        "whatever the strengths give. A severity that a damage cannot have becomes the nearest",
+    )
+    solver_tries: int = Field(
+        default=4, ge=1, le=50, description="seeds that a failing damage solver gets before another damage is drawn"
+    )
     rest: RestRules = RestRules()
     lookalikes: LookalikesConfig = LookalikesConfig()
     severity: SeverityRules = SeverityRules()
+
+    @field_validator("severity_shares")
+    @classmethod
+    def _weights(cls, value: dict[Severity, float] | None) -> dict[Severity, float] | None:
+        if value is not None and (min(value.values(), default=-1) < 0 or sum(value.values()) <= 0):
+            raise ValueError("expected shares of none, minor and major, none below 0 and one above")
+        return value
 
 
 @dataclass(frozen=True)

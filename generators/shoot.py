@@ -24,6 +24,7 @@ from .recipe import Plan, Recipe, reference_id, split_of, unit_count
 
 VISIBLE_PIXELS, VISIBLE_SHARE = 12, 0.04
 """A damage counts as seen by a camera from this many pixels and this share of its area on."""
+COUNTED = [SURFACES.index(name) for name in ("outer", "contents", "puddle")]
 FILL_TOLERANCE = 0.008
 """Relative spread of what packs hold around what they say."""
 
@@ -71,10 +72,10 @@ def _record(recipe: Recipe, composed: Composed, colour, truth: dict[str, Truth],
 
 
 def _damaged_mm2(scene: Scene, bit: int) -> float:
-    """Labelled area: outer faces, and what is gone."""
+    """Labelled area: one side of each wall, contents, puddles, and what is gone."""
 
     def area(part: Part) -> float:
-        chosen = ((part.damage >> bit) & 1 == 1) & (part.surface == SURFACES.index("outer"))
+        chosen = ((part.damage >> bit) & 1 == 1) & np.isin(part.surface, COUNTED)
         return 1e6 * float(face_areas(part.vertices, part.faces)[chosen].sum())
 
     return sum(area(part) for part in (*scene.parts, *scene.gone))
@@ -104,8 +105,9 @@ def _worst(damages: Sequence[Damage]) -> Severity:
     return order[max((order.index(d.severity) for d in damages), default=0)]
 
 
-def _attributes(recipe: Recipe, composed: Composed, product: Product) -> dict[str, Any]:
+def _attributes(recipe: Recipe, composed: Composed, product: Product, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Columns beside the picture: the catalogue's, the day, and what the booth's scale reads."""
+    missing = sum(outcome.measures.get("units_missing", 0) for outcome in outcomes)
     fill = 1 + FILL_TOLERANCE * float(generator_for(recipe.seed, composed.index, "fill").normal())
     scale = generator_for(recipe.seed, composed.index, "scale")
     return {
@@ -113,7 +115,7 @@ def _attributes(recipe: Recipe, composed: Composed, product: Product) -> dict[st
         "family": product.family,
         "captured_on": composed.unit.captured_on.isoformat(),
         "lookalikes": ",".join(sorted({*product.lookalikes, *composed.clutter})),
-        "actual_units": product.attributes["expected_units"],
+        "actual_units": int(product.attributes["expected_units"] - missing),
         "actual_mass_g": weigh(product.mass_g * fill, composed.booth.scale, scale),
     }
 
@@ -141,7 +143,7 @@ def _label(
         split=split_of(recipe, identifier),
         group=identifier,
         session=recipe.name,
-        attributes=_attributes(recipe, composed, product),
+        attributes=_attributes(recipe, composed, product, outcomes),
         damages=damages,
         twin_id=f"{composed.capture_id}-twin" if composed.twin and not is_twin else None,
         reference_ids=() if unit.reference else tuple(references),
@@ -151,6 +153,8 @@ def _label(
             "seed": recipe.seed,
             "index": composed.index,
             "renderer": _renderer(recipe, composed.index),
+            "resampled": composed.mishap.resampled,
+            "rejected": ",".join(composed.mishap.rejected),
             "versions": {"damageland": importlib.metadata.version("damageland"), "numpy": np.__version__},
         },
     )

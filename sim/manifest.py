@@ -45,6 +45,8 @@ LAST_COLUMNS: dict[str, pa.DataType] = {
     "renderer": pa.string(),
     "seed": pa.int64(),
     "index": pa.int64(),
+    "resampled": pa.int64(),
+    "rejected": pa.string(),
     "shard": pa.string(),
 }
 COLUMN_HELP = {
@@ -70,6 +72,8 @@ COLUMN_HELP = {
     "renderer": "what made the colour",
     "seed": "seed of the recipe",
     "index": "index of the sample in the recipe",
+    "resampled": "damage solves of this scene that failed and were drawn anew",
+    "rejected": "damages that were given up because their solver kept failing, comma-separated",
     "shard": "file that holds the capture",
 }
 
