@@ -145,31 +145,36 @@ def evaluate(
 
 
 def preview(
-    what: Positional[Literal["products"]],
+    what: Positional[Literal["products", "damages"]],
     *,
     out: Path,
     families: tuple[str, ...] = (),
+    damages: tuple[str, ...] = (),
     count: int = 5,
     photoreal: bool = False,
     samples: int | None = None,
     width_px: int = 640,
     seed: int = 0,
 ) -> None:
-    """Draw a contact sheet: every packaging family, several products each.
+    """Draw a contact sheet: every packaging family, several products each; or every damage on each of them.
 
     Example: damageland preview products --out sheet.png
+    Example: damageland preview damages --families tin book --photoreal --out damages.png
 
     Args:
-        what: What to look at.
+        what: What to look at: sound products; or damages, a minor and a major one beside the sound twin.
         out: The picture: .png or .jpg.
         families: Only these families; all of the catalogue's without it.
-        count: Products of each family.
+        damages: Only these damages; all of the table's without it.
+        count: Products of each family (on the sheet of products).
         photoreal: Render with Blender's Cycles (seconds per product) instead of the fast preview.
         samples: Rays per pixel; 6 in the preview and 48 in Cycles without it.
         width_px: Width of a row.
         seed: Another seed draws other products.
     """
     from .generators.contact import product_sheet
+    from .generators.damage.table import DAMAGES
+    from .generators.damagesheet import damage_sheet
     from .generators.products.catalogue import FAMILIES
     from .sim.files import check_picture_path, write_picture
 
@@ -179,13 +184,21 @@ def preview(
             raise DamagelandError(f"{flag} {value}: expected at least {least}.")
     if samples is not None and samples < 1:
         raise DamagelandError(f"--samples {samples}: expected at least 1.")
-    unknown = [name for name in families if name not in FAMILIES]
-    if unknown:
-        raise DamagelandError(f"--families {' '.join(unknown)}: expected some of {', '.join(sorted(FAMILIES))}.")
+    for flag, names, table in (("--families", families, FAMILIES), ("--damages", damages, DAMAGES)):
+        unknown = [name for name in names if name not in table]
+        if unknown:
+            raise DamagelandError(f"{flag} {' '.join(unknown)}: expected some of {', '.join(sorted(table))}.")
+    if damages and what == "products":
+        raise DamagelandError("--damages: sound products have none; use `damageland preview damages`.")
     if photoreal:
         _require_blender()
     shown = families or tuple(name for name in FAMILIES if name != "imported_mesh")  # whose meshes are yours
     rays = samples or (48 if photoreal else 6)
+    if what == "damages":
+        kinds = damages or tuple(DAMAGES)
+        write_picture(out, damage_sheet(shown, kinds, width_px=width_px, samples=rays, photoreal=photoreal, seed=seed))
+        print(f"{out}: {len(kinds)} damages on {len(shown)} families")
+        return
     sheet = product_sheet(shown, count=count, width_px=width_px, samples=rays, photoreal=photoreal, seed=seed)
     write_picture(out, sheet)
     print(f"{out}: {len(shown)} families, {count} products each")

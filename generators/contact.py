@@ -91,9 +91,10 @@ def shelf_row(products: Sequence[Product], width_px: int, *, samples: int, photo
     return photograph(scene, camera, samples=samples, photoreal=photoreal)
 
 
-def _caption(text: str, width: int) -> Picture:
-    strip = np.full((26, width, 3), 255, np.uint8)
-    return cv2.putText(strip, text, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1, cv2.LINE_AA)  # type: ignore[return-value]
+def caption(text: str, width_px: int, *, size: float = 0.5) -> Picture:
+    """A strip of text."""
+    strip = np.full((26, width_px, 3), 255, np.uint8)
+    return cv2.putText(strip, text, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, size, (40, 40, 40), 1, cv2.LINE_AA)  # type: ignore[return-value]
 
 
 def product_sheet(
@@ -110,13 +111,14 @@ def product_sheet(
     cells = []
     for family in families:
         row = shelf_row(draw_products(family, count, seed=seed), width_px, samples=samples, photoreal=photoreal)
-        cells.append(np.concatenate([_caption(family.replace("_", " "), width_px), row]))
+        cells.append(np.concatenate([caption(family.replace("_", " "), width_px), row]))
     piles: list[list[Picture]] = [[] for _ in range(min(columns, len(cells)))]
     for cell in cells:  # the next cell goes on the lowest pile
         min(piles, key=lambda pile: sum(len(c) for c in pile)).append(cell)
     tall = max(sum(len(c) for c in pile) for pile in piles)
-    return np.concatenate([_padded(np.concatenate(pile), tall) for pile in piles], axis=1)
+    return np.concatenate([pad_below(np.concatenate(pile), tall) for pile in piles], axis=1)
 
 
-def _padded(picture: Picture, height: int) -> UInt8[np.ndarray, "tall w 3"]:
+def pad_below(picture: Picture, height: int) -> UInt8[np.ndarray, "tall w 3"]:
+    """White below a picture up to a height."""
     return np.concatenate([picture, np.full((height - len(picture), picture.shape[1], 3), 255, np.uint8)])

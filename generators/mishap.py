@@ -75,7 +75,7 @@ def aim(
         if asked is None:
             return outcome
         miss = SEVERITIES.index(judge_severity(rules, outcome)) - SEVERITIES.index(asked)
-        if best is None or abs(miss) < abs(best[0]):
+        if best is None or abs(miss) <= abs(best[0]):  # of equals the later: nearer to what was asked
             best = miss, outcome
         if miss == 0 or high - low < 1e-3:
             break
