@@ -4,7 +4,7 @@ REAL ?=
 BIN := .venv/bin
 RUN := runs/demo
 
-.PHONY: help demo test lint bench bench-products clean
+.PHONY: help demo test lint bench bench-leaks bench-products clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -37,6 +37,10 @@ lint: .venv/ready  ## Format, lint, types
 
 bench: .venv/ready  ## Print every figure that the documentation quotes
 	$(BIN)/python bench/bench.py
+	OMP_NUM_THREADS=1 $(BIN)/python bench/bench_damages.py
+
+bench-leaks: .venv/ready  ## Try to tell damaged items from sound ones by anything but the damage (half an hour)
+	$(BIN)/python bench/bench_leaks.py
 
 bench-products: .venv/ready  ## Build times of every packaging family, and how many products differ
 	$(BIN)/python bench/bench_products.py

@@ -1,0 +1,297 @@
+"""Can anything but the damage tell a damaged item from a sound one? ``make bench-leaks``; ``--units 60`` for a quick look.
+
+Units of a recipe are captured by the fast preview: damaged ones with their twins, and sound ones. Then classifiers try,
+products apart:
+
+- a small convolutional network on crops of undamaged surface (colour and depth) of damaged items against the same
+  crops of their twins;
+- boosted trees on statistics of the unlabelled part of the meshes, against the twins';
+- boosted trees on the sizes of the files that a training script reads, against the twins';
+- boosted trees on each metadata column that it may read, and on all of them together, against the sound units (a
+  twin's columns are its item's).
+
+An area under the ROC curve of 0.5 is a coin; the interval is a bootstrap over products. Columns that *are* the label,
+or link to it (``role``, ``twin_id``, ``severity``, …), are listed and left out. Missing units change count and mass by
+right: columns are judged on units without a missing one.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from damageland.generators.compose import Composed, compose
+from damageland.generators.damage.table import DAMAGES
+from damageland.generators.mesh import face_areas, face_normals, mesh_edges
+from damageland.generators.recipe import ASSETS, Plan, make_plan, read_plan, reference_count
+from damageland.generators.shoot import shoot
+from damageland.sim.capture import Capture, View
+from damageland.sim.manifest import FIRST_COLUMNS, LAST_COLUMNS, capture_row
+from damageland.sim.scene import Part
+from damageland.sim.shards import describe_capture, encode_capture
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold
+
+RECIPE = ASSETS / "recipes" / "damages.yaml"
+CROP, MARGIN, PER_VIEW = 32, 7, 2
+"""Side of a crop [px], its distance from any damaged pixel, crops per view."""
+COVERED = 0.6
+"""Least share of a crop that shows the item."""
+FOLDS, EPOCHS = 4, 12
+IS_LABEL = {
+    "capture_id": "twins are named after their item", "defect": "the label", "major_defect": "the label",
+    "defect_types": "the label", "role": "query or twin: the label", "twin_id": "link to the twin",
+    "severity": "the label", "tolerable": "the label", "generators": "the label", "visible_fraction_max": "the label",
+    "query_image": "holds the capture_id", "shard": "where it lies", "index": "shared by twins", "seed": "one for all",
+    "resampled": "shared by twins", "rejected": "shared by twins",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A damaged unit and its twin."""
+
+    group: str
+    composed: Composed
+    damaged: Capture
+    twin: Capture
+
+    @property
+    def missing(self) -> bool:
+        """Whether a unit is missing."""
+        return any(damage.kind == "missing_unit" for damage in self.damaged.damages)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Scores of one attempt to tell damaged (1) from sound (0)."""
+
+    name: str
+    truth: np.ndarray
+    score: np.ndarray
+    group: np.ndarray
+
+    def area(self) -> float:
+        return float(roc_auc_score(self.truth, self.score))
+
+    def interval(self, rounds: int = 400) -> tuple[float, float]:
+        """95 % bootstrap over products."""
+        rng, names = np.random.default_rng(0), np.unique(self.group)
+        rows = {name: np.flatnonzero(self.group == name) for name in names}
+        areas = []
+        for _ in range(rounds):
+            chosen = np.concatenate([rows[name] for name in rng.choice(names, len(names))])
+            areas.append(roc_auc_score(self.truth[chosen], self.score[chosen]))
+        low, high = np.quantile(areas, [0.025, 0.975])
+        return float(low), float(high)
+
+
+# ---- Crops ----------------------------------------------------------------------------------------------------------
+
+
+def places(damaged: View, twin: View, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """Corners of crops on the item, far from any damage, the same in both pictures."""
+    assert damaged.item is not None and twin.item is not None and damaged.damage is not None
+    both = ((damaged.item > 0) & (twin.item > 0)).astype(np.float32)
+    spoilt = (damaged.damage > 0).astype(np.uint8)
+    near = cv2.dilate(spoilt, np.ones((2 * MARGIN + 1,) * 2, np.uint8)).astype(np.float32)
+    covered, touched = (cv2.boxFilter(m, -1, (CROP, CROP), anchor=(0, 0), normalize=True) for m in (both, near))
+    h, w = both.shape
+    good = (covered >= COVERED) & (touched == 0)
+    good[h - CROP :] = good[:, w - CROP :] = False
+    rows, columns = np.nonzero(good)
+    if len(rows) == 0:
+        return []
+    chosen = rng.choice(len(rows), min(PER_VIEW, len(rows)), replace=False)
+    return [(int(rows[k]), int(columns[k])) for k in chosen]
+
+
+def crop(view: View, at: tuple[int, int]) -> np.ndarray:
+    """Colour and depth about their means, as channels."""
+    window = slice(at[0], at[0] + CROP), slice(at[1], at[1] + CROP)
+    colour = view.rgb[window].astype(np.float32).transpose(2, 0, 1) / 255
+    depth = np.zeros((2, CROP, CROP), np.float32)
+    if view.depth is not None:
+        z = view.depth[window]
+        seen = z > 0
+        depth[1] = seen
+        depth[0] = np.where(seen, np.clip((z - (np.median(z[seen]) if seen.any() else 0)) / 0.02, -2, 2), 0)
+    return np.concatenate([colour - 0.5, depth])
+
+
+def crops_of(pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Crops (n, 5, side, side), labels and products."""
+    images, labels, groups = [], [], []
+    for k, pair in enumerate(pairs):
+        rng = np.random.default_rng([7, k])
+        for a, b in zip(pair.damaged.views, pair.twin.views, strict=True):
+            for at in places(a, b, rng):
+                images += [crop(a, at), crop(b, at)]
+                labels += [1, 0]
+                groups += [pair.group] * 2
+    return np.stack(images), np.array(labels), np.array(groups)
+
+
+def network() -> torch.nn.Module:
+    layers: list[torch.nn.Module] = []
+    for into, out in ((5, 24), (24, 48), (48, 64)):
+        norm = torch.nn.BatchNorm2d(out)
+        layers += [torch.nn.Conv2d(into, out, 3, padding=1), norm, torch.nn.ReLU(), torch.nn.MaxPool2d(2)]
+    return torch.nn.Sequential(*layers, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(64, 1))
+
+
+def crop_scores(images: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Out-of-fold scores of a network trained on the other products' crops."""
+    score = np.zeros(len(labels))
+    for fold, (train, test) in enumerate(GroupKFold(FOLDS).split(images, labels, groups)):
+        torch.manual_seed(fold)
+        net = network()
+        optimiser = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=1e-3)
+        x, y = torch.from_numpy(images[train]), torch.from_numpy(labels[train].astype(np.float32))
+        for _ in range(EPOCHS):
+            for rows in torch.randperm(len(x)).split(128):
+                batch = x[rows].flip(3) if float(torch.rand(1)) < 0.5 else x[rows]
+                loss = torch.nn.functional.binary_cross_entropy_with_logits(net(batch)[:, 0], y[rows])
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+        net.eval()
+        with torch.no_grad():
+            score[test] = np.concatenate([net(b)[:, 0].numpy() for b in torch.from_numpy(images[test]).split(512)])
+    return score
+
+
+# ---- Meshes, files, columns -----------------------------------------------------------------------------------------
+
+
+def mesh_row(parts: Sequence[Part]) -> list[float]:
+    """Statistics of the unlabelled faces: edge lengths, areas, shapes, valences, shading normals, sizes of textures."""
+    lengths, shapes, valence, bend = [], [], [], []
+    for part in parts:
+        faces = part.faces[part.damage == 0]
+        if len(faces) < 8:
+            continue
+        edges, _ = mesh_edges(faces)
+        lengths.append(np.linalg.norm(part.vertices[edges[:, 0]] - part.vertices[edges[:, 1]], axis=1) * 1000)
+        longest = np.linalg.norm(part.vertices[faces] - part.vertices[faces[:, [1, 2, 0]]], axis=2).max(axis=1)
+        shapes.append(2 * face_areas(part.vertices, faces) / longest**2)
+        valence.append(np.bincount(edges.ravel())[np.unique(edges)])
+        flat = face_normals(part.vertices, faces)
+        flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-30)
+        bend.append(np.einsum("ij,ij->i", flat, part.normals[part.damage == 0].mean(axis=1)))
+    row: list[float] = []
+    for values in (lengths, shapes, valence, bend):
+        row += list(np.quantile(np.concatenate(values), [0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98]))
+    textures = [m.base_color_texture.shape[0] for p in parts for m in p.materials if m.base_color_texture is not None]
+    return [*row, float(max(textures, default=0)), float(len(textures))]
+
+
+def boosted(rows: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Out-of-fold scores of boosted trees."""
+    score = np.zeros(len(labels))
+    for train, test in GroupKFold(FOLDS).split(rows, labels, groups):
+        trees = HistGradientBoostingClassifier(max_iter=80, min_samples_leaf=20, random_state=0)
+        score[test] = trees.fit(rows[train], labels[train]).predict_proba(rows[test])[:, 1]
+    return score
+
+
+def file_row(capture: Capture, suffixes: Sequence[str]) -> list[float]:
+    """Bytes of the capture's files of the given kinds, in order of their names."""
+    files = encode_capture(capture)
+    return [float(len(files[name])) for name in sorted(files) if any(s in name for s in suffixes)]
+
+
+def column_rows(captures: Sequence[Capture]) -> dict[str, np.ndarray]:
+    """Numbers for every column that is neither a label nor a link to one."""
+    rows = [capture_row(describe_capture(capture), "x.tar") for capture in captures]
+    own = {f"{name}_" for name in DAMAGES}
+    names = sorted({n for row in rows for n in row if n not in IS_LABEL and not any(n.startswith(o) for o in own)})
+    columns = {}
+    for name in names:
+        values = [row.get(name) for row in rows]
+        if all(isinstance(v, int | float | bool) or v is None for v in values):
+            columns[name] = np.array([np.nan if v is None else float(v) for v in values])
+        else:
+            codes = {text: k for k, text in enumerate(sorted({str(v) for v in values}))}
+            columns[name] = np.array([float(codes[str(v)]) for v in values])
+    return columns
+
+
+# ---- All together ---------------------------------------------------------------------------------------------------
+
+
+def make_captures(plan: Plan, units: int) -> tuple[list[Pair], list[Capture]]:
+    """Damaged units of a recipe with their twins, and its sound units."""
+    pairs, sound, first = [], [], reference_count(plan.recipe)
+    for index in track(range(first, first + units), "captures"):
+        composed = compose(plan, index)
+        made = list(shoot(plan, composed))
+        if composed.twin is None:
+            sound += made
+        else:
+            pairs.append(Pair(str(made[0].group), composed, *made))
+    return pairs, sound
+
+
+def trials(pairs: Sequence[Pair], sound: Sequence[Capture]) -> list[Trial]:
+    """All attempts."""
+    images, labels, groups = crops_of(pairs)
+    found = [Trial(f"undamaged crops ({len(labels)})", labels, crop_scores(images, labels, groups), groups)]
+    both = [capture for pair in pairs for capture in (pair.damaged, pair.twin)]
+    truth, group = np.tile([1, 0], len(pairs)), np.repeat([pair.group for pair in pairs], 2)
+    mesh = np.array([mesh_row(s.parts) for pair in pairs for s in (pair.composed.scene, pair.composed.twin) if s])
+    found.append(Trial("mesh statistics, unlabelled faces", truth, boosted(mesh, truth, group), group))
+    for kind in (("rgb",), ("depth",), ("item.",)):
+        sizes = np.array([file_row(capture, kind) for capture in both])
+        found.append(Trial(f"file sizes: {kind[0].strip('.')}", truth, boosted(sizes, truth, group), group))
+    spoilt = [pair.damaged for pair in pairs if not pair.missing]
+    queries = [*spoilt, *sound]
+    truth, group = np.repeat([1, 0], [len(spoilt), len(sound)]), np.array([str(c.group) for c in queries])
+    columns = column_rows(queries)
+    for name, values in columns.items():
+        found.append(Trial(f"column {name}", truth, boosted(values[:, None], truth, group), group))
+    every = np.stack(list(columns.values()), axis=1)
+    return [*found, Trial("all columns together", truth, boosted(every, truth, group), group)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", type=Path, default=RECIPE)
+    parser.add_argument("--units", type=int, default=300)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    plan = read_plan(arguments.recipe)
+    changes = {"damaged_share": 0.6, "captures": arguments.units, "cycles_share": 0.0}
+    plan = make_plan(plan.recipe.model_copy(update=changes), plan.booth, folder=plan.folder)
+    pairs, sound = make_captures(plan, arguments.units)
+    table = Table("what is tried", "AUROC", "95 % over products", "0.5 ± 0.03")
+    found = trials(pairs, sound)
+    for trial in found:
+        area, (low, high) = trial.area(), trial.interval()
+        inside = "yes" if abs(area - 0.5) <= 0.03 else "interval has it" if low <= 0.53 and high >= 0.47 else "NO"
+        table.add_row(trial.name, f"{area:.3f}", f"{low:.3f} to {high:.3f}", inside)
+    console = Console(width=110)
+    console.print(table)
+    failed = sum(pair.composed.mishap.resampled for pair in pairs)
+    rejected = sum(len(pair.composed.mishap.rejected) for pair in pairs)
+    console.print(
+        f"{len(pairs)} pairs, {len(sound)} sound units; {failed} solves drawn anew, {rejected} damages given up."
+    )
+    console.print("Left out: " + "; ".join(f"{name} ({why})" for name, why in IS_LABEL.items()))
+    unknown = [n for n in IS_LABEL if n not in (*FIRST_COLUMNS, *LAST_COLUMNS)]
+    assert not unknown, unknown
+    if arguments.json:
+        arguments.json.write_text(json.dumps({trial.name: trial.area() for trial in found}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
