@@ -1,4 +1,4 @@
-"""Can anything but the damage tell a damaged item from a sound one? ``make bench-leaks``; ``--units 60`` for a quick look.
+"""Can anything but the damage tell a damaged item from a sound one? ``make bench-leaks``, or ``--units 60`` for a look.
 
 Units of a recipe are captured by the fast preview: damaged ones with their twins, and sound ones. Then classifiers try,
 products apart:
@@ -36,6 +36,7 @@ from damageland.sim.shards import describe_capture, encode_capture
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from scipy.stats import rankdata
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
@@ -165,7 +166,8 @@ def crop_scores(images: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> n
                 optimiser.step()
         net.eval()
         with torch.no_grad():
-            score[test] = np.concatenate([net(b)[:, 0].numpy() for b in torch.from_numpy(images[test]).split(512)])
+            found = np.concatenate([net(b)[:, 0].numpy() for b in torch.from_numpy(images[test]).split(512)])
+        score[test] = rankdata(found) / len(found)  # folds are compared by rank: their networks differ in offset
     return score
 
 
@@ -199,7 +201,8 @@ def boosted(rows: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndar
     score = np.zeros(len(labels))
     for train, test in GroupKFold(FOLDS).split(rows, labels, groups):
         trees = HistGradientBoostingClassifier(max_iter=80, min_samples_leaf=20, random_state=0)
-        score[test] = trees.fit(rows[train], labels[train]).predict_proba(rows[test])[:, 1]
+        found = trees.fit(rows[train], labels[train]).predict_proba(rows[test])[:, 1]
+        score[test] = rankdata(found) / len(found)
     return score
 
 
