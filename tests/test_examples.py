@@ -15,6 +15,7 @@ import cv2
 import fakes
 import numpy as np
 import pytest
+from damageland.generators.damage.subject import Subject
 from damageland.generators.design import Design
 from damageland.generators.products.tin import TinConfig, build_tin
 from damageland.sim.seed import generator_for
@@ -116,7 +117,7 @@ def test_worked_example_of_a_damage_keeps_a_damages_promises(monkeypatch: pytest
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(compile(code, "CONTRIBUTING.md", "exec"), module.__dict__)
     tin = build_tin("t", TinConfig(), Design(1, 0, "tin"))
-    apply = partial(module.crease, tin, module.CreaseConfig())
+    apply = partial(module.crease, Subject(tin), module.CreaseConfig())
     before, same = tin.sheets[0], apply(0.0, generator_for(2, 0, "d")).product.sheets[0]
     assert np.array_equal(before.vertices, same.vertices) and np.array_equal(before.marks, same.marks)
     first, again = (apply(1.0, generator_for(2, 0, "d")) for _ in range(2))
