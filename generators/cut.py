@@ -1,13 +1,13 @@
 """Exact cuts in a sheet: along the zero line of a function, and opening a sheet along edges."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from .mesh import Sheet, mesh_edges
+from .mesh import Sheet, boundary_half_edges, face_normals, mesh_edges, vertex_normals
 
 # How a triangle (0, 1, 2) with new points on some of its edges (3 on 01, 4 on 12, 5 on 20) is divided.
 _PATTERNS: dict[int, tuple[tuple[int, int, int], ...]] = {
@@ -77,6 +77,50 @@ def refine_faces(sheet: Sheet, chosen: Bool[np.ndarray, " f"]) -> Sheet:
     return split_edges(sheet, edges, face_edge, at)
 
 
+def refine_edges(sheet: Sheet, chosen: Bool[np.ndarray, " e"], *, rounded: bool = False) -> Sheet:
+    """Halve the chosen edges of ``mesh_edges(sheet.faces)``; the faces at them are divided so that no vertex hangs.
+
+    ``rounded`` lifts new vertices onto the curve that shading suggests (Boubekeur and Alexa, "Phong Tessellation",
+    2008), or a finer patch would show the facets of the coarse mesh; folds sharper than ``crease_deg`` stay straight.
+    """
+    edges, face_edge = mesh_edges(sheet.faces)
+    done = split_edges(sheet, edges, face_edge, np.where(chosen, 0.5, np.nan))
+    if not rounded:
+        return done
+    new = edges[chosen]
+    lift = [_rounding(points, sheet.faces, new, sheet.crease_deg) for points in (sheet.vertices, sheet.rest)]
+    vertices, rest = done.vertices.copy(), done.rest.copy()
+    vertices[len(sheet.vertices) :] += lift[0]
+    rest[len(sheet.rest) :] += lift[1]
+    return replace(done, vertices=vertices, rest=rest)
+
+
+def _rounding(
+    points: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"], edges: Int[np.ndarray, "e 2"], crease_deg: float
+) -> Float[np.ndarray, "e 3"]:
+    normal = vertex_normals(points, faces)
+    a, b = points[edges[:, 0]], points[edges[:, 1]]
+    na, nb = normal[edges[:, 0]], normal[edges[:, 1]]
+    half = (b - a) / 2
+    lift = (-(half * na).sum(axis=1)[:, None] * na + (half * nb).sum(axis=1)[:, None] * nb) / 2
+    smooth = _smooth_vertices(points, faces, normal, crease_deg)
+    both = smooth[edges[:, 0]] & smooth[edges[:, 1]]
+    return np.where(both[:, None], 0.5 * lift, 0.0)  # half of theirs: exact on a cylinder
+
+
+def _smooth_vertices(
+    points: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"], normal: Float[np.ndarray, "v 3"], crease_deg: float
+) -> Bool[np.ndarray, " v"]:
+    """Vertices whose faces all lie within half a crease of their normal, and that are on no rim."""
+    flat = face_normals(points, faces)
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-30)
+    least = np.ones(len(points))
+    for corner in range(3):
+        np.minimum.at(least, faces[:, corner], (flat * normal[faces[:, corner]]).sum(axis=1))
+    least[boundary_half_edges(faces)[0].ravel()] = -1.0
+    return least > np.cos(np.radians(crease_deg / 2))
+
+
 def cut_along(sheet: Sheet, value: Float[np.ndarray, " v"], *, snap: float) -> tuple[Sheet, Float[np.ndarray, " w"]]:
     """Insert vertices where ``value`` changes sign along edges; values nearer to 0 than ``snap`` count as on the line.
 
@@ -93,6 +137,11 @@ def cut_along(sheet: Sheet, value: Float[np.ndarray, " v"], *, snap: float) -> t
 
 def unzip_edges(sheet: Sheet, opened: Bool[np.ndarray, " e"]) -> Sheet:
     """Open the sheet along edges of ``mesh_edges(sheet.faces)``: both sides get vertices of their own."""
+    return trace_unzip(sheet, opened)[0]
+
+
+def trace_unzip(sheet: Sheet, opened: Bool[np.ndarray, " e"]) -> tuple[Sheet, Int[np.ndarray, " w"]]:
+    """``unzip_edges``, and which old vertex each new one was."""
     _, face_edge = mesh_edges(sheet.faces)
     n = len(sheet.faces)
     corner = np.arange(3 * n).reshape(n, 3)
@@ -112,10 +161,72 @@ def unzip_edges(sheet: Sheet, opened: Bool[np.ndarray, " e"]) -> Sheet:
     count, label = connected_components(links, directed=False)
     source = np.zeros(count, dtype=np.int64)
     source[label[::-1]] = sheet.faces.ravel()[::-1]
-    return replace(
+    parted = replace(
         sheet,
         vertices=sheet.vertices[source],
         rest=sheet.rest[source],
         marks=sheet.marks[source],
         faces=label.reshape(n, 3).astype(np.int64),
+    )
+    return parted, source
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A piece of a sheet that is worked on alone: cutting costs what the piece costs, not the sheet."""
+
+    sheet: Sheet
+    whole: Sheet
+    chosen: Bool[np.ndarray, " f"]
+    """Faces of the whole that are in the piece."""
+    used: Int[np.ndarray, " v"]
+    """Vertex of the whole for each vertex of the untouched piece."""
+
+
+def take_patch(sheet: Sheet, chosen: Bool[np.ndarray, " f"]) -> Patch:
+    """Take faces out of a sheet."""
+    used, faces = np.unique(sheet.faces[chosen], return_inverse=True)
+    piece = replace(
+        sheet,
+        vertices=sheet.vertices[used],
+        rest=sheet.rest[used],
+        marks=sheet.marks[used],
+        faces=faces.reshape(-1, 3),
+        uv=sheet.uv[chosen],
+        material=sheet.material[chosen],
+        panel=sheet.panel[chosen],
+        removed=sheet.removed[chosen],
+    )
+    return Patch(piece, sheet, chosen, used)
+
+
+def put_back(patch: Patch, done: Sheet, source: Int[np.ndarray, " w"]) -> Sheet:
+    """Put a worked piece back: its border, which must be as it was, is joined to the rest of the sheet.
+
+    ``source`` says for each vertex of ``done`` which vertex of the untouched piece it was; negative for new ones.
+    """
+    whole, others = patch.whole, ~patch.chosen
+    outside = np.zeros(len(whole.vertices), bool)
+    outside[whole.faces[others].ravel()] = True
+    old = np.where(source >= 0, patch.used[np.maximum(source, 0)], 0)
+    seam = (source >= 0) & outside[old]
+    number = np.full(len(whole.vertices), -1)
+    number[outside] = np.arange(int(outside.sum()))
+    place = np.zeros(len(done.vertices), np.int64)
+    place[seam] = number[old[seam]]
+    place[~seam] = int(outside.sum()) + np.arange(int((~seam).sum()))
+
+    def join(before: Float[np.ndarray, "v k"], after: Float[np.ndarray, "w k"]) -> Float[np.ndarray, "x k"]:
+        return np.concatenate([before[outside], after[~seam]])
+
+    return replace(
+        done,
+        vertices=join(whole.vertices, done.vertices),
+        rest=join(whole.rest, done.rest),
+        marks=join(whole.marks, done.marks),
+        faces=np.concatenate([number[whole.faces[others]], place[done.faces]]),
+        uv=np.concatenate([whole.uv[others], done.uv]),
+        material=np.concatenate([whole.material[others], done.material]),
+        panel=np.concatenate([whole.panel[others], done.panel]),
+        removed=np.concatenate([whole.removed[others], done.removed]),
     )

@@ -44,6 +44,8 @@ class Design:
     """Side of the square artwork texture."""
     images: tuple[Path, ...] = ()
     """A user's pictures to print; our own procedural ones if there are none."""
+    fonts: tuple[Path, ...] = ()
+    """A user's typefaces for brands and names; our own if there are none."""
 
 
 def stream(design: Design, purpose: Purpose) -> np.random.Generator:
@@ -69,5 +71,5 @@ def next_edition(design: Design) -> Design:
             flash = str(rng.choice(["NEW", "NEW LOOK", "NEW RECIPE", "IMPROVED"]))
     return Design(
         design.seed, design.number, design.family, edition, tuple(sorted(changed.items())), grow, flash,
-        design.specimen, design.texture_px, design.images,
+        design.specimen, design.texture_px, design.images, design.fonts,
     )  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .mesh import mesh_edges
-from .shell import FIXED_ORDER_SEED, _relax_edges, _relax_folds, fold_pairs
+from .shell import FIXED_ORDER_SEED, _relax_edges, fold_pairs
 
 MOST_STEP = 0.35
 """A sweep of pressure moves no vertex further than this share of the mean edge."""
@@ -163,9 +163,52 @@ def _hold(x, before, pairs, axis, sign, gap, floor, grip, side, blobs):
 
 @nb.njit(cache=True)
 @no_type_check
-def _inflate(x, faces, edges, length, folds, rest, weight, pairs, axis, sign, gap, target, pressure, cap, sink, floor,
-             grip, side, blobs, sweeps, calm):  # fmt: skip
-    mobile, g, h = np.ones(len(x)), np.zeros((len(x), 3)), np.zeros((4, 3))
+def _flatten(x, folds, weight):
+    """As ``shell._relax_folds`` where all is free and straight at rest: half of its roots and divisions."""
+    for h in range(len(folds)):
+        i, j, k, n = folds[h, 0], folds[h, 1], folds[h, 2], folds[h, 3]
+        ex, ey, ez = x[j, 0] - x[i, 0], x[j, 1] - x[i, 1], x[j, 2] - x[i, 2]
+        ax, ay, az = x[k, 0] - x[i, 0], x[k, 1] - x[i, 1], x[k, 2] - x[i, 2]
+        bx, by, bz = x[n, 0] - x[i, 0], x[n, 1] - x[i, 1], x[n, 2] - x[i, 2]
+        px, py, pz = ey * az - ez * ay, ez * ax - ex * az, ex * ay - ey * ax
+        qx, qy, qz = by * ez - bz * ey, bz * ex - bx * ez, bx * ey - by * ex
+        pp, qq, ee = px * px + py * py + pz * pz, qx * qx + qy * qy + qz * qz, ex * ex + ey * ey + ez * ez
+        if pp < 1e-24 or qq < 1e-24 or ee < 1e-16:
+            continue
+        length, both = np.sqrt(ee), 1.0 / np.sqrt(pp * qq)
+        cosine = (px * qx + py * qy + pz * qz) * both
+        sine = -(px * bx + py * by + pz * bz) * length * both
+        # Nearly closed, half the cosine of half the angle counts as 1/4.
+        folded = np.sqrt(2 - 2 * cosine) * (4.0 if sine >= 0 else -4.0)
+        miss = 2 * sine / (1 + cosine) if cosine > -0.875 else folded
+        invert = 1.0 / ee
+        tk, tl = (ax * ex + ay * ey + az * ez) * invert, (bx * ex + by * ey + bz * ez) * invert
+        fp, fq = -length * both * both * qq, -length * both * both * pp
+        px, py, pz, qx, qy, qz = fp * px, fp * py, fp * pz, fq * qx, fq * qy, fq * qz
+        gx, gy, gz = -tk * px - tl * qx, -tk * py - tl * qy, -tk * pz - tl * qz
+        hx, hy, hz = -px - qx - gx, -py - qy - gy, -pz - qz - gz
+        total = px * px + py * py + pz * pz + qx * qx + qy * qy + qz * qz
+        total += gx * gx + gy * gy + gz * gz + hx * hx + hy * hy + hz * hz
+        step = -miss / total * weight[h]
+        x[i, 0] += step * hx
+        x[i, 1] += step * hy
+        x[i, 2] += step * hz
+        x[j, 0] += step * gx
+        x[j, 1] += step * gy
+        x[j, 2] += step * gz
+        x[k, 0] += step * px
+        x[k, 1] += step * py
+        x[k, 2] += step * pz
+        x[n, 0] += step * qx
+        x[n, 1] += step * qy
+        x[n, 2] += step * qz
+
+
+@nb.njit(cache=True)
+@no_type_check
+def _inflate(x, faces, edges, length, folds, weight, pairs, axis, sign, gap, target, pressure, cap, sink, floor, grip,
+             side, blobs, sweeps, calm):  # fmt: skip
+    mobile, g = np.ones(len(x)), np.zeros((len(x), 3))
     before = x.copy()
     for sweep in range(sweeps):
         before[:] = x
@@ -175,7 +218,7 @@ def _inflate(x, faces, edges, length, folds, rest, weight, pairs, axis, sign, ga
                     x[v, 2] -= sink
             if target >= 0:
                 _push_volume(x, faces, pressure, target, cap, g)
-            _relax_folds(x, mobile, folds, rest, weight, h)
+            _flatten(x, folds, weight)
         for _ in range(2 if sweep < sweeps - calm else 4):
             _relax_edges(x, mobile, edges, length)
         _hold(x, before, pairs, axis, sign, gap, floor, grip, side, blobs)
@@ -214,7 +257,6 @@ def inflate(
         edges.astype(np.int64),
         length,
         np.ascontiguousarray(film.folds[order], dtype=np.int64),
-        np.zeros(len(film.folds)),
         np.ascontiguousarray(film.bending[order], dtype=np.float64),
         np.ascontiguousarray(film.pairs, dtype=np.int64),
         film.upward,

@@ -293,9 +293,14 @@ def _gone(sheet: Sheet) -> Part | None:
     )
 
 
-def finish_sheet(sheet: Sheet) -> tuple[Part, Part | None]:
-    """Return what is drawn (subdivided, embossed, thickened, labelled) and what is gone, or None."""
+def settle_sheet(sheet: Sheet) -> Sheet:
+    """Subdivide and emboss a sheet for good: what is cut finely later keeps the form of its surroundings."""
     for _ in range(sheet.levels):
         sheet = subdivide_sheet(sheet)
-    sheet = _emboss(sheet)
+    return replace(_emboss(sheet), levels=0, relief=None)
+
+
+def finish_sheet(sheet: Sheet) -> tuple[Part, Part | None]:
+    """Return what is drawn (subdivided, embossed, thickened, labelled) and what is gone, or None."""
+    sheet = settle_sheet(sheet)
     return _thicken(sheet), _gone(sheet)

@@ -17,6 +17,7 @@ from ..sim.capture import Severity
 from ..sim.errors import DamagelandError
 from ..sim.seed import generator_for
 from ..sim.yamlfile import parse_mapping, read_yaml
+from .artwork.fonts import check_font
 from .artwork.pictures import load_image
 from .damage.outcome import SeverityRules
 from .damage.table import DAMAGES
@@ -30,6 +31,7 @@ from .wear import LookalikesConfig
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+TYPEFACES = {".ttf", ".otf"}
 
 
 class _Spec(BaseModel):
@@ -145,6 +147,11 @@ class Recipe(_Spec):
         default=None,
         description="folder of your own pictures to print on packs, beside the recipe; else procedural ones",
     )
+    fonts: str | None = Field(
+        default=None,
+        description="folder of your own typefaces (.ttf, .otf) for brands and names, beside the recipe; what one of "
+        "them has no letters for is printed in ours",
+    )
     first_day: date = Field(default=date(2026, 1, 1), description="day of the first capture")
     days: int = Field(default=365, ge=1, le=36_500, description="captures are spread evenly over so many days")
     products: tuple[ProductSpec, ...] = Field(min_length=1)
@@ -181,6 +188,8 @@ class Plan:
     """Of the recipe: what paths in it are relative to."""
     images: tuple[Path, ...] = ()
     """Pictures in the recipe's ``images`` folder."""
+    fonts: tuple[Path, ...] = ()
+    """Typefaces in the recipe's ``fonts`` folder."""
 
     @property
     def recipe_hash(self) -> str:
@@ -207,6 +216,7 @@ def make_plan(recipe: Recipe, booth: BoothSpec, *, folder: Path = Path()) -> Pla
     It also holds the SHA-256 of every file that the recipe prints or builds from.
     """
     images = _listed(folder / recipe.images, PICTURES) if recipe.images else ()
+    fonts = _listed(folder / recipe.fonts, TYPEFACES) if recipe.fonts else ()
     meshes = [p for spec in recipe.products if "folder" in spec.config for p in _listed(folder / spec.config["folder"])]
     full: dict[str, Any] = {
         "name": recipe.name,
@@ -214,9 +224,9 @@ def make_plan(recipe: Recipe, booth: BoothSpec, *, folder: Path = Path()) -> Pla
         "recipe": recipe.model_dump(mode="json"),
         "booth": booth.model_dump(mode="json"),
     }
-    if images or meshes:
-        full["files"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (*images, *meshes)}
-    return Plan(recipe, booth, yaml.safe_dump(full, sort_keys=False, allow_unicode=True), folder, images)
+    if files := (*images, *fonts, *meshes):
+        full["files"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return Plan(recipe, booth, yaml.safe_dump(full, sort_keys=False, allow_unicode=True), folder, images, fonts)
 
 
 def _listed(folder: Path, suffixes: set[str] | None = None) -> tuple[Path, ...]:
@@ -230,9 +240,11 @@ def _listed(folder: Path, suffixes: set[str] | None = None) -> tuple[Path, ...]:
 
 
 def check_inputs(plan: Plan) -> None:
-    """Read every picture and mesh that the recipe names, so that a bad one is refused before anything is written."""
+    """Read every picture, typeface and mesh that the recipe names: a bad one is refused before anything is written."""
     for path in plan.images:
         load_image(path)
+    for path in plan.fonts:
+        check_font(path)
     for spec in plan.recipe.products:
         if spec.family != "imported_mesh":
             continue
@@ -291,8 +303,9 @@ def design_of(plan: Plan, spec: ProductSpec, number: int, edition: int, *, speci
     """Draw a product's design in one of its editions; the same specimen is the same piece."""
     recipe = plan.recipe
     design = Design(
-        recipe.seed, number, spec.family, specimen=specimen, texture_px=recipe.texture_px, images=plan.images
-    )
+        recipe.seed, number, spec.family, specimen=specimen, texture_px=recipe.texture_px, images=plan.images,
+        fonts=plan.fonts,
+    )  # fmt: skip
     for _ in range(edition):
         design = next_edition(design)
     return design

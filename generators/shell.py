@@ -1,21 +1,31 @@
 """A quasi-static plastic shell: sheets that cannot stretch, fold stiffly, and keep a fold once it yields.
 
-Position-based (Müller et al., "Position Based Dynamics", 2007) with the dihedral fold of Bridson et al., "Simulation of
-Clothing with Folds and Wrinkles" (2003). Only + - * / and square roots, in a fixed order, so that results repeat to
-the bit. Edges are rigid and folds are relaxed, hence dents are controlled by geometry, not calibrated in newtons.
+Position-based (Müller et al., "Position Based Dynamics", 2007; its balloon constraint keeps the volume of what is full)
+with the dihedral fold of Bridson et al., "Simulation of Clothing with Folds and Wrinkles" (2003). Edges are rigid and
+folds are relaxed, hence dents are controlled by geometry, not calibrated in newtons.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import no_type_check
 
 import numba as nb
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from .mesh import Mechanics, mesh_edges
+from .selfcontact import Neighbours
+from .shellkernels import all_folds, look, overstrained, relax, settle
 
 FIXED_ORDER_SEED = 20260901
 """Constraints are relaxed in one shuffled order, the same for all, so that sweeps favour no direction of the mesh."""
+REFRESH, CHECK = 4, 8
+"""Steps after which it is looked up again what moves and what is close to what; and whether a sheet met itself."""
+STILL = 1e-3
+"""A vertex that moved less than this share of the spacing since the last look is asleep."""
+GIVE = 0.002
+"""Share of its volume by which a full package may be squeezed for a moment before the tool waits."""
+NOWHERE = np.array([0.0, 0.0, 1.0, -1e9])
+"""A floor that nothing reaches."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +50,57 @@ class Capsule:
 
 @dataclass(frozen=True)
 class Pressing:
-    """How a press is stepped."""
+    """How a press is stepped. A step is a fixed length, so that a weak push is the beginning of a strong one."""
 
-    push_steps: int = 150
-    rest_steps: int = 80
-    """Steps after the tool has left, in which elastic folds spring back."""
-    sweeps: int = 3
+    step_share: float = 0.12
+    """Way of the tool per step, as a share of the sheet's spacing."""
+    rest_steps: int = 40
+    """At most so many steps after the tool has left, in which elastic folds spring back."""
+    edge_sweeps: int = 4
+    stall: int = 20
+    """A tool that waited for so many steps leaves."""
+    most_strained: float = 0.012
+    """A tool waits while more than this share of the edges is strained by 2 % or more."""
+    most_crossing: float = 0.0025
+    """The tool goes back to where less than this share of the faces went through others, and leaves."""
     damping: float = 0.9
     friction: float = 0.3
+    gap_share: float = 0.25
+    """A sheet keeps so far from itself where it folds, as a share of its spacing."""
+    strut_limit: float = 0.08
+    """Strain beyond which a strut yields."""
+
+
+@dataclass(frozen=True)
+class Wall:
+    """A sheet that is pressed, and what holds it up."""
+
+    vertices: Float[np.ndarray, "v 3"]
+    faces: Int[np.ndarray, "f 3"]
+    mechanics: Mechanics
+    mobility: Float[np.ndarray, " v"]
+    """0 where it is held and 1 where it is free."""
+    cores: Float[np.ndarray, "k 2 3"] = field(default_factory=lambda: np.zeros((0, 2, 3)))
+    """Boxes [m] of rigid contents, low and high corner."""
+    floor: Float[np.ndarray, "4"] = field(default_factory=lambda: NOWHERE)
+    """Upward unit normal of the ground and its offset [m]: points stay where ``normal · p >= offset``."""
+    least_m3: float = 0.0
+    """What the closed wall keeps of its volume; 0 if it may lose it all."""
+    struts: Int[np.ndarray, "n 2"] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    """Pairs of vertices that keep their distance: seams, rims and necks, which are thicker than one wall."""
+
+
+@dataclass(frozen=True)
+class Pressed:
+    """What a press has left."""
+
+    vertices: Float[np.ndarray, "v 3"]
+    folds: Int[np.ndarray, "h 4"]
+    """Inner edges: start, end, and the opposite vertex on either side."""
+    plastic_rad: Float[np.ndarray, " h"]
+    """How far each fold has yielded in all, bending and bending back."""
+    travel_m: float
+    """How far the tool came before the contents stopped it."""
 
 
 def fold_pairs(faces: Int[np.ndarray, "f 3"]) -> Int[np.ndarray, "h 4"]:
@@ -63,67 +116,7 @@ def fold_pairs(faces: Int[np.ndarray, "f 3"]) -> Int[np.ndarray, "h 4"]:
 
 
 @nb.njit(cache=True)
-@no_type_check  # numba compiles these as they are: no checks may be wrapped around them in tests
-def _fold(x, fold, g):
-    """Signed 2 sin(θ/2) of a fold, cos(θ/2), and dθ/dx in ``g`` (4, 3); ok is False for a degenerate triangle."""
-    i, j, k, n = fold[0], fold[1], fold[2], fold[3]
-    ex, ey, ez = x[j, 0] - x[i, 0], x[j, 1] - x[i, 1], x[j, 2] - x[i, 2]
-    ax, ay, az = x[k, 0] - x[i, 0], x[k, 1] - x[i, 1], x[k, 2] - x[i, 2]
-    bx, by, bz = x[n, 0] - x[i, 0], x[n, 1] - x[i, 1], x[n, 2] - x[i, 2]
-    px, py, pz = ey * az - ez * ay, ez * ax - ex * az, ex * ay - ey * ax
-    qx, qy, qz = by * ez - bz * ey, bz * ex - bx * ez, bx * ey - by * ex
-    pp, qq, ee = px * px + py * py + pz * pz, qx * qx + qy * qy + qz * qz, ex * ex + ey * ey + ez * ez
-    if pp < 1e-24 or qq < 1e-24 or ee < 1e-16:
-        return 0.0, 1.0, False
-    length, rp, rq = np.sqrt(ee), 1.0 / np.sqrt(pp), 1.0 / np.sqrt(qq)
-    ux, uy, uz, vx, vy, vz = px * rp, py * rp, pz * rp, qx * rq, qy * rq, qz * rq
-    dx, dy, dz = vx - ux, vy - uy, vz - uz
-    s = np.sqrt(dx * dx + dy * dy + dz * dz)
-    if (uy * vz - uz * vy) * ex + (uz * vx - ux * vz) * ey + (ux * vy - uy * vx) * ez < 0:
-        s = -s
-    mx, my, mz = ux + vx, uy + vy, uz + vz
-    c = 0.5 * np.sqrt(mx * mx + my * my + mz * mz)
-    fp, fq = -length / pp, -length / qq
-    tk, tl = (ax * ex + ay * ey + az * ez) / ee, (bx * ex + by * ey + bz * ez) / ee
-    g[2, 0], g[2, 1], g[2, 2] = fp * px, fp * py, fp * pz
-    g[3, 0], g[3, 1], g[3, 2] = fq * qx, fq * qy, fq * qz
-    for m in range(3):
-        g[1, m] = -tk * g[2, m] - tl * g[3, m]
-        g[0, m] = -(1 - tk) * g[2, m] - (1 - tl) * g[3, m]
-    return s, c, True
-
-
-@nb.njit(cache=True)
-@no_type_check
-def _all_folds(x, folds):
-    out, g = np.zeros(len(folds)), np.zeros((4, 3))
-    for h in range(len(folds)):
-        out[h] = _fold(x, folds[h], g)[0]
-    return out
-
-
-@nb.njit(cache=True)
-@no_type_check
-def _relax_folds(p, w, folds, rest, weight, g):
-    for h in range(len(folds)):
-        s, c, ok = _fold(p, folds[h], g)
-        if not ok:
-            continue
-        miss = (s - rest[h]) / max(c, 0.25)
-        total = 0.0
-        for n in range(4):
-            total += w[folds[h, n]] * (g[n, 0] * g[n, 0] + g[n, 1] * g[n, 1] + g[n, 2] * g[n, 2])
-        if total < 1e-20:
-            continue
-        step = -miss / total * weight[h]
-        for n in range(4):
-            v = folds[h, n]
-            for m in range(3):
-                p[v, m] += w[v] * step * g[n, m]
-
-
-@nb.njit(cache=True)
-@no_type_check
+@no_type_check  # numba compiles it as it is: no checks may be wrapped around it in tests
 def _relax_edges(p, w, edges, length):
     for e in range(len(edges)):
         i, j = edges[e, 0], edges[e, 1]
@@ -144,139 +137,165 @@ def _relax_edges(p, w, edges, length):
         p[j, 2] -= fj * dz
 
 
-@nb.njit(cache=True)
-@no_type_check
-def _push_out(p, x, v, nx, ny, nz, depth, friction):
-    """Move vertex v out along a unit normal and damp how it slides."""
-    p[v, 0] += depth * nx
-    p[v, 1] += depth * ny
-    p[v, 2] += depth * nz
-    sx, sy, sz = p[v, 0] - x[v, 0], p[v, 1] - x[v, 1], p[v, 2] - x[v, 2]
-    along = sx * nx + sy * ny + sz * nz
-    p[v, 0] -= friction * (sx - along * nx)
-    p[v, 1] -= friction * (sy - along * ny)
-    p[v, 2] -= friction * (sz - along * nz)
-
-
-@nb.njit(cache=True)
-@no_type_check
-def _contacts(p, x, w, tool, is_plane, radius, core, friction):
-    """Tool from outside, and the contents (a box ``core`` = low, high corner; empty if low > high) from inside."""
-    for v in range(len(p)):
-        if w[v] == 0:
-            continue
-        nearest, axis, side = 1e9, -1, 0.0
-        for m in range(3):
-            low, high = p[v, m] - core[0, m], core[1, m] - p[v, m]
-            if low <= 0 or high <= 0:
-                axis = -1
-                nearest = -1.0
-                break
-            if low < nearest:
-                nearest, axis, side = low, m, -1.0
-            if high < nearest:
-                nearest, axis, side = high, m, 1.0
-        if axis >= 0 and nearest > 0:
-            p[v, axis] += side * nearest
-        if is_plane:
-            d = p[v, 0] * tool[0] + p[v, 1] * tool[1] + p[v, 2] * tool[2] - tool[3]
-            if d > 0:
-                _push_out(p, x, v, -tool[0], -tool[1], -tool[2], d, friction)
-        else:
-            bx, by, bz = tool[3] - tool[0], tool[4] - tool[1], tool[5] - tool[2]
-            bb = bx * bx + by * by + bz * bz
-            t = 0.0
-            if bb > 1e-16:
-                t = ((p[v, 0] - tool[0]) * bx + (p[v, 1] - tool[1]) * by + (p[v, 2] - tool[2]) * bz) / bb
-                t = min(max(t, 0.0), 1.0)
-            dx, dy, dz = p[v, 0] - tool[0] - t * bx, p[v, 1] - tool[1] - t * by, p[v, 2] - tool[2] - t * bz
-            d = np.sqrt(dx * dx + dy * dy + dz * dz)
-            if 1e-9 < d < radius:
-                _push_out(p, x, v, dx / d, dy / d, dz / d, radius - d, friction)
-
-
-@nb.njit(cache=True)
-@no_type_check
-def _press(x, w, edges, length, folds, rest, weight, limit, softening, path, is_plane, radius, core, push, sweeps,
-           damping, friction):  # fmt: skip
-    before, p, g, flow = x.copy(), x.copy(), np.zeros((4, 3)), np.zeros(len(x))
-    nowhere = np.zeros(6)
-    nowhere[3] = 1e9  # a plane far away: the tool has left
-    for step in range(len(path)):
-        for v in range(len(x)):
-            for m in range(3):
-                p[v, m] = x[v, m] + (damping * (x[v, m] - before[v, m]) if w[v] > 0 else 0.0)
-        before[:] = x
-        for _ in range(sweeps):
-            _relax_folds(p, w, folds, rest, weight, g)
-            _relax_edges(p, w, edges, length)
-            if step < push:
-                _contacts(p, x, w, path[step], is_plane, radius, core, friction)
-            else:
-                _contacts(p, x, w, nowhere, True, radius, core, friction)
-        for h in range(len(folds)):
-            miss = _fold(p, folds[h], g)[0] - rest[h]
-            excess = abs(miss) - limit[h]
-            if excess > 0:
-                rest[h] += excess if miss > 0 else -excess
-                weight[h] /= 1 + softening * excess
-                flow[folds[h, 0]] += excess
-                flow[folds[h, 1]] += excess
-        x[:] = p
-    return x, flow
-
-
-def _tool_path(tool: Plane | Capsule, pressing: Pressing) -> Float[np.ndarray, "t 6"]:
-    way = np.concatenate([np.linspace(0, 1, pressing.push_steps), np.ones(pressing.rest_steps)])[:, None]
+def _path(tool: Plane | Capsule) -> tuple[Float[np.ndarray, "6"], Float[np.ndarray, "6"], float]:
+    """Where a tool starts, its way per metre of travel, and its travel [m], as the kernels want it."""
     if isinstance(tool, Plane):
-        offset = tool.start_m + way * (tool.end_m - tool.start_m)
-        return np.concatenate([np.repeat(tool.normal[None], len(way), 0), offset, np.zeros((len(way), 2))], axis=1)
-    return np.concatenate([tool.a + way * tool.travel, tool.b + way * tool.travel], axis=1)
+        start, way = np.zeros(6), np.zeros(6)
+        start[:3], start[3], way[3] = tool.normal, tool.start_m, -1.0
+        return start, way, tool.start_m - tool.end_m
+    travel = float(np.linalg.norm(tool.travel))
+    way = np.tile(tool.travel / max(travel, 1e-12), 2)
+    return np.concatenate([tool.a, tool.b]), way, travel
 
 
-def press_shell(
-    vertices: Float[np.ndarray, "v 3"],
-    faces: Int[np.ndarray, "f 3"],
-    mechanics: Mechanics,
-    tool: Plane | Capsule,
-    *,
-    mobility: Float[np.ndarray, " v"],
-    core: Float[np.ndarray, "2 3"] | None = None,
-    pressing: Pressing = Pressing(),
-) -> tuple[Float[np.ndarray, "v 3"], Float[np.ndarray, " v"]]:
-    """Push a tool into a shell, take it away, let it spring back.
-
-    ``mobility`` is 0 where the shell is held and 1 where it is free; ``core`` is the box [m] that the contents fill.
-    Returns the vertices [m] and the plastic flow per vertex [rad].
-    """
-    shuffle = np.random.default_rng(FIXED_ORDER_SEED)
-    edges, _ = mesh_edges(faces)
-    edges = np.ascontiguousarray(edges[shuffle.permutation(len(edges))])
-    folds = fold_pairs(faces)
-    folds = np.ascontiguousarray(folds[shuffle.permutation(len(folds))])
-    length = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
+def _fold_height(vertices: Float[np.ndarray, "v 3"], folds: Int[np.ndarray, "h 4"]) -> Float[np.ndarray, " h"]:
+    """Length [m] over which each fold bends: a third of the heights of its two triangles."""
     along = vertices[folds[:, 1]] - vertices[folds[:, 0]]
-    two_areas = sum(
-        np.linalg.norm(np.cross(along, vertices[folds[:, k]] - vertices[folds[:, 0]]), axis=1) for k in (2, 3)
+    two_areas = np.zeros(len(folds))
+    for k in (2, 3):
+        two_areas += np.linalg.norm(np.cross(along, vertices[folds[:, k]] - vertices[folds[:, 0]]), axis=1)
+    return two_areas / np.maximum(np.linalg.norm(along, axis=1), 1e-12) / 3
+
+
+@dataclass
+class _Solve:
+    """A press under way: arrays that change in place, all in the fixed order."""
+
+    wall: Wall
+    pressing: Pressing
+    x: Float[np.ndarray, "v 3"]
+    edges: Int[np.ndarray, "e 2"]
+    length: Float[np.ndarray, " e"]
+    folds: Int[np.ndarray, "h 4"]
+    rest: Float[np.ndarray, " h"]
+    weight: Float[np.ndarray, " h"]
+    limit: Float[np.ndarray, " h"]
+    tool: Float[np.ndarray, "6"]
+    is_plane: bool
+    radius: float
+    near: Neighbours
+
+    def __post_init__(self) -> None:
+        vertices, folds, edges = len(self.x), len(self.folds), len(self.edges)
+        self.before, self.p, self.seen = self.x.copy(), self.x.copy(), self.x.copy()
+        self.w, self.plastic = np.zeros(vertices), np.zeros(folds)
+        self.awake, self.moving = np.zeros(vertices, bool), np.zeros(vertices, bool)
+        self.lists, self.counts = np.zeros((3, max(vertices, edges, folds)), np.int64), np.zeros(3, np.int64)
+        self.g, self.out, self.pull = np.zeros((4, 3)), np.zeros(3), np.zeros((vertices, 3))
+        self.kept = self._state()
+
+    @property
+    def spacing(self) -> float:
+        """Of the sheet's vertices [m]."""
+        return self.wall.mechanics.spacing_mm / 1000
+
+    def _state(self) -> tuple[np.ndarray, ...]:
+        return tuple(a.copy() for a in (self.x, self.rest, self.weight, self.plastic, self.length))
+
+    def keep(self) -> None:
+        """Remember how things stand."""
+        self.kept = self._state()
+
+    def go_back(self) -> None:
+        """Return to what was remembered, at rest."""
+        for now, then in zip((self.x, self.rest, self.weight, self.plastic, self.length), self.kept, strict=True):
+            now[:] = then
+        self.before[:], self.p[:] = self.x, self.x
+
+    def waking_faces(self) -> Bool[np.ndarray, " f"]:
+        """Faces that may be in motion."""
+        a, b, c = self.awake[self.wall.faces].T
+        return a | b | c
+
+    def look(self, *, here: bool) -> int:
+        """Find what moves and what may touch; returns how many edges are strained too much."""
+        margin = REFRESH * self.pressing.step_share * self.spacing + 0.5 * self.pressing.gap_share * self.spacing
+        look(
+            self.x, self.seen, self.before, self.wall.mobility, self.w, self.edges, self.folds, self.tool,
+            self.is_plane, self.radius, here, STILL * self.spacing, margin, self.awake, self.moving, self.lists,
+            self.counts, self.out,
+        )  # fmt: skip
+        self.near.find(self.x, self.awake, self.pressing.gap_share * self.spacing)
+        return overstrained(self.x, self.edges, self.lists[1], self.counts[1], len(self.wall.struts), self.length)
+
+    def step(self, *, here: bool) -> float:
+        """Advance one step; returns what the wall lacks of its least volume [m³]."""
+        wall, how = self.wall, self.pressing
+        short = relax(
+            self.x, self.before, self.p, self.w, wall.faces, self.edges, self.length, self.folds, self.rest,
+            self.weight, self.awake, self.lists, self.counts, wall.least_m3, self.spacing, how.edge_sweeps,
+            how.damping, self.g, self.pull,
+        )  # fmt: skip
+        self.near.part(self.p, self.w)
+        settle(
+            self.x, self.p, self.w, self.edges, len(wall.struts), self.length, how.strut_limit if here else 0.0,
+            self.folds, self.rest, self.weight, self.limit, wall.mechanics.softening, self.plastic, self.tool,
+            self.is_plane, self.radius, here, self.lists, self.counts, wall.cores, wall.floor, how.friction, self.g,
+            self.out,
+        )  # fmt: skip
+        return float(short)
+
+
+def _prepare(wall: Wall, tool: Plane | Capsule, pressing: Pressing) -> _Solve:
+    wall = replace(  # copies: a kernel is compiled again for an array that may not be written or is not in order
+        wall,
+        faces=np.array(wall.faces, np.int64, order="C"),
+        mobility=np.array(wall.mobility, np.float64, order="C"),
+        cores=np.array(wall.cores, np.float64, order="C"),
+        floor=np.array(wall.floor, np.float64, order="C"),
     )
-    height = two_areas / np.maximum(np.linalg.norm(along, axis=1), 1e-12) / 3
-    empty = np.array([[1.0, 1.0, 1.0], [-1.0, -1.0, -1.0]])
-    return _press(
+    shuffle, vertices = np.random.default_rng(FIXED_ORDER_SEED), np.array(wall.vertices, np.float64, order="C")
+    edges, _ = mesh_edges(wall.faces)
+    # Struts come first: the mesh's own edges have the last word.
+    edges = np.concatenate([wall.struts[shuffle.permutation(len(wall.struts))], edges[shuffle.permutation(len(edges))]])
+    folds = fold_pairs(wall.faces)
+    folds = np.ascontiguousarray(folds[shuffle.permutation(len(folds))])
+    return _Solve(
+        wall,
+        pressing,
         vertices.copy(),
-        np.ascontiguousarray(mobility, dtype=np.float64),
-        edges,
-        length,
+        np.ascontiguousarray(edges),
+        np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1),
         folds,
-        _all_folds(vertices, folds),
-        np.full(len(folds), mechanics.bending),
-        mechanics.yield_curvature_per_m * height,
-        mechanics.softening,
-        np.ascontiguousarray(_tool_path(tool, pressing)),
+        all_folds(vertices, folds),
+        np.full(len(folds), wall.mechanics.bending),
+        wall.mechanics.yield_curvature_per_m * _fold_height(vertices, folds),
+        np.zeros(6),
         isinstance(tool, Plane),
         tool.radius_m if isinstance(tool, Capsule) else 0.0,
-        empty if core is None else np.ascontiguousarray(core),
-        pressing.push_steps,
-        pressing.sweeps,
-        pressing.damping,
-        pressing.friction,
+        Neighbours(vertices, wall.faces, wall.mechanics.spacing_mm / 1000),
     )
+
+
+def press_wall(wall: Wall, tool: Plane | Capsule, pressing: Pressing = Pressing()) -> Pressed:
+    """Push a tool into a wall, take it away, let the wall spring back.
+
+    The tool waits while the contents are squeezed or the wall is strained, and leaves if that does not end.
+    """
+    solve = _prepare(wall, tool, pressing)
+    start, way, travel = _path(tool)
+    at, kept_at, waited, released, step, short, strained = 0.0, 0.0, 0, 0, 0, 0.0, 0
+    while released < pressing.rest_steps:
+        if (at < travel and step % CHECK == CHECK - 1) or (at >= travel > kept_at):
+            through = solve.near.crossing(solve.x, solve.waking_faces())
+            if through.sum() > pressing.most_crossing * len(wall.faces):
+                solve.go_back()
+                at = travel = kept_at
+            else:
+                solve.keep()
+                kept_at = at
+        here = at < travel and waited < pressing.stall
+        if not here:
+            released += 1
+        elif short <= GIVE * wall.least_m3 and strained <= pressing.most_strained * len(solve.edges):
+            at, waited = min(travel, at + pressing.step_share * solve.spacing), 0
+            solve.tool = start + at * way
+        else:
+            waited += 1
+        if step % REFRESH == 0:
+            strained = solve.look(here=here)
+            if solve.counts[0] == 0 and not here:
+                break
+        step += 1
+        short = solve.step(here=here)
+    return Pressed(solve.x, solve.folds, solve.plastic, at)

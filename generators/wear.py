@@ -14,7 +14,7 @@ from scipy.spatial import KDTree
 
 from .artwork import draw_handwriting, draw_sticker, fractal_noise
 from .damage.crush import CrushConfig, crush, crush_applies
-from .damage.outcome import Outcome, SeverityRules, judge_severity
+from .damage.outcome import Outcome, SeverityRules, UnsolvedError, judge_severity
 from .damage.subject import Subject
 from .decal import Decal, apply_decal, draw_spot, printable_faces
 from .design import Design, stream
@@ -173,7 +173,11 @@ def _tolerable(product: Product, rng: np.random.Generator, rules: SeverityRules)
         if push <= 0:
             return None
         config = CrushConfig(push_mm=push, push_share=0.6, bar_radius_mm=(3, 20), bar_length_mm=(0, 30))
-        outcome = crush(Subject(product), config, 1.0, np.random.default_rng(seed))  # the same place every time
+        try:
+            outcome = crush(Subject(product), config, 1.0, np.random.default_rng(seed))  # the same place every time
+        except UnsolvedError:
+            push *= 0.7
+            continue
         depth = outcome.measures["depth_mm"]
         if judge_severity(rules, outcome) == "none" and depth >= 0.4 * target:
             return outcome

@@ -14,12 +14,23 @@ from damageland.generators.artwork import (
     draw_handwriting,
     draw_shipping_label,
     draw_sticker,
+    paint_column,
     paint_panel,
+    paint_walls,
+    run_of,
 )
 from damageland.generators.artwork import words as vocabulary
 from damageland.generators.artwork.addresses import NOTES, PLACES
 from damageland.generators.artwork.codes import check_digit
-from damageland.generators.artwork.fonts import FALLBACKS, FILES, FONTS, covers, face_for, font_file
+from damageland.generators.artwork.fonts import (
+    FALLBACKS,
+    FILES,
+    FONTS,
+    check_font,
+    covers,
+    face_for,
+    font_file,
+)
 from damageland.generators.artwork.icons import FOR_GOODS, icon
 from damageland.generators.artwork.inks import contrast, readable
 from damageland.generators.artwork.pictures import BOWLS, SPLASHES, load_image
@@ -28,9 +39,11 @@ from damageland.generators.artwork.things import THINGS
 from damageland.generators.design import Design, next_edition
 from damageland.generators.mesh import finish_sheet
 from damageland.generators.products.catalogue import FAMILIES
+from damageland.generators.recipe import check_inputs, design_of, make_plan
 from damageland.sim.errors import DamagelandError
 from damageland.sim.preview import preview_colour
 from damageland.sim.scene import Scene
+from fontTools.ttLib import TTFont
 from PIL import Image
 
 CATEGORIES = sorted(vocabulary.all_goods())
@@ -89,6 +102,75 @@ def test_codes_scan_from_a_printed_back(number):
     assert art.ean in found
     if art.look.picture_seed % 4 != 1:
         assert f"HTTPS://EXAMPLE.COM/{art.ean}" in found
+
+
+RUNS = ("ground", "picture", "belt", "title")
+WALLS = ("front", "side", "back", "side")
+
+
+def running(run: str, count: int) -> list:
+    """Designs of which ``run`` goes over the folds."""
+    out = []
+    for number in range(400):
+        art = draw_artwork(design(number), CATEGORIES[number % len(CATEGORIES)], net="250 g")
+        if run_of(art) == run and len(out) < count:
+            out.append(replace(art, look=replace(art.look, frame="none")))  # a frame ends at the fold
+    assert len(out) == count
+    return out
+
+
+def across_fold(sheet: np.ndarray, column: int) -> tuple[float, float, float]:
+    """Mean step over a fold, the largest near it, and how much the last column before it varies."""
+    steps = np.abs(np.diff(sheet.astype(float), axis=1)).mean(axis=(0, 2))
+    near = max(*steps[column - 12 : column - 2], *steps[column + 1 : column + 12])
+    return float(steps[column - 1]), float(near), float(sheet[:, column - 1].astype(float).std(axis=0).max())
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_print_runs_over_a_fold(run):
+    """Texels on both sides of the corner belong to one picture; on designs without a run they do not."""
+    steps = []
+    for art in running(run, 4):
+        sheet = paint_walls(art, WALLS, (300, 130, 300, 130), 420, px_per_mm=3.0)
+        lines = slice(0, 40) if run == "belt" else slice(0, 113) if run == "title" else slice(0, 420)
+        if run == "picture":  # it lies where the front's picture does: look at the fold where things are
+            plain = paint_walls(replace(art, look=replace(art.look, run="")), WALLS, (300, 130, 300, 130), 420,
+                                px_per_mm=3.0)  # fmt: skip
+            changed = (sheet[:, 296:304].astype(int) - plain[:, 296:304] != 0).any(axis=(1, 2))
+            assert changed.sum() > 40
+            assert np.abs(sheet[changed, 299].astype(int) - sheet[changed, 300]).mean() < 40
+            continue
+        step, near, varies = across_fold(sheet[lines], 300)
+        steps.append(step < 1.5 * near + 4)
+        assert run != "ground" or varies > 3
+    assert all(steps)
+
+
+def test_letters_run_over_a_corner():
+    """The title is printed on both sides of the fold: ink of letters is left and right of it."""
+    for art in running("title", 4):
+        sheet = paint_walls(art, WALLS, (300, 130, 300, 130), 420, px_per_mm=3.0)[:113].astype(int)
+        plate = sheet[4:8, 290:310].mean(axis=(0, 1))
+        letters = np.abs(sheet - plate).sum(axis=2) > 120
+        assert letters[20:95, 240:300].any() and letters[20:95, 300:400].any()
+
+
+@pytest.mark.parametrize("run", ["", *RUNS])
+def test_codes_scan_whatever_runs_over_folds(run):
+    """The EAN of the back of a printed sheet of walls, and of a sleeve's back."""
+    for art in running(run, 2):
+        sheet = paint_walls(art, WALLS, (600, 300, 600, 300), 840, px_per_mm=6.0)
+        assert art.ean in scanned(sheet[:, 900:1500])
+        assert art.ean in scanned(paint_column(art, ("back",), 600, (840,), px_per_mm=6.0, mirror=True))
+
+
+def test_a_column_runs_over_its_folds():
+    """A sleeve's ribbon or ground goes from the top panel on to the front."""
+    for run in ("ground", "belt", "title"):
+        for art in running(run, 3):
+            sheet = paint_column(art, ("top", "front"), 300, (90, 400), px_per_mm=3.0).transpose(1, 0, 2)
+            step, near, _ = across_fold(sheet if run == "ground" else sheet[10:40], 90)
+            assert step < 1.5 * near + 4, run
 
 
 def test_shipping_labels_scan():
@@ -170,6 +252,55 @@ def test_pictures_that_cannot_be_read_are_named(tmp_path):
     for path in (tmp_path / "missing.png", text, short, big, large):
         with pytest.raises(DamagelandError, match=path.name):
             load_image(path)
+
+
+def test_a_users_typefaces_are_used_and_fall_back():
+    """Brand and name are set in a face of the user's; letters that it lacks come from ours, small print always does."""
+    face = font_file("PermanentMarker")
+    for number in range(4):
+        own = draw_artwork(design(number, fonts=(face,)), "tea", net="50 g")
+        ours = draw_artwork(design(number), "tea", net="50 g")
+        assert own.look.brand_font == own.look.name_font == str(face)
+        assert (own.copy, own.look.text_font, own.ground) == (ours.copy, ours.look.text_font, ours.ground)
+        fronts = [paint_panel(art, "front", 300, 400, px_per_mm=3.0) for art in (own, ours)]
+        assert (fronts[0] != fronts[1]).any(axis=2).mean() > 0.005
+    assert face_for(str(face), "Tee") == str(face)
+    assert face_for(str(face), "日本茶") == "NotoSansJP"
+
+
+def test_typefaces_that_cannot_be_read_are_named(tmp_path):
+    """Missing, no font, cut off, a font without letters: one error each, with file, expectation and remedy."""
+    face = font_file("PermanentMarker")
+    check_font(face)
+    text, short, empty = (tmp_path / n for n in ("text.ttf", "short.otf", "empty.ttf"))
+    text.write_text("no font")
+    short.write_bytes(face.read_bytes()[: face.stat().st_size // 3])
+    with TTFont(face) as font:
+        font["cmap"].tables = []
+        font.save(empty)
+    for path in (tmp_path / "missing.ttf", text, short, empty):
+        with pytest.raises(DamagelandError, match=rf"{path.name}: cannot be read.*TrueType or OpenType.*take it out"):
+            check_font(path)
+
+
+def test_a_recipe_checks_its_typefaces(tmp_path):
+    """The folder's files are part of the data set's hash, reach the designs, and a broken one is refused at once."""
+    plan = scenes.tiny_plan()
+    recipe = plan.recipe.model_copy(update={"fonts": "faces"})
+    with pytest.raises(DamagelandError, match="no such folder"):
+        make_plan(recipe, plan.booth, folder=tmp_path)
+    (tmp_path / "faces").mkdir()
+    mine = tmp_path / "faces" / "mine.ttf"
+    mine.write_bytes(font_file("PermanentMarker").read_bytes())
+    first = make_plan(recipe, plan.booth, folder=tmp_path)
+    check_inputs(first)
+    assert design_of(first, first.recipe.products[0], 0, 2).fonts == (mine,)
+    mine.write_bytes(font_file("Lobster").read_bytes())
+    second = make_plan(recipe, plan.booth, folder=tmp_path)
+    assert len({plan.recipe_hash, first.recipe_hash, second.recipe_hash}) == 3
+    mine.write_bytes(b"broken")
+    with pytest.raises(DamagelandError, match=r"mine\.ttf"):
+        check_inputs(make_plan(recipe, plan.booth, folder=tmp_path))
 
 
 def test_stickers_and_handwriting_are_decals():

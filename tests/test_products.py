@@ -8,8 +8,6 @@ import cv2
 import families
 import numpy as np
 import pytest
-from damageland.generators.damage.subject import Subject
-from damageland.generators.damage.table import DAMAGES
 from damageland.generators.design import CHANGES, Design, next_edition, stream
 from damageland.generators.mesh import (
     Sheet,
@@ -208,27 +206,6 @@ def test_fingerprint_tells_products_apart():
     """The hash that the tests rely on differs between specimens and families."""
     seen = {fingerprint(*parts(family, number)) for family in OWN for number in NUMBERS}
     assert len(seen) == len(OWN) * len(NUMBERS)
-
-
-@pytest.mark.parametrize("generator", DAMAGES)
-@every_family
-def test_damages_that_apply_work(family: str, generator: str):
-    """At least one damage applies to each family; each that does gives finite measures, sound walls and a label."""
-    made, kind = product(family, 1), DAMAGES[generator]
-    assert any(other.applies(made) for other in DAMAGES.values())
-    if not kind.applies(made):
-        return
-    outcome = kind.apply(Subject(made), kind.config(), 0.6, np.random.default_rng(4))
-    assert outcome.measures and all(np.isfinite(value) for value in outcome.measures.values())
-    labelled = 0
-    for sheet in outcome.product.sheets:
-        part, gone = finish_sheet(sheet)
-        assert len(boundary_half_edges(part.faces)[0]) == 0 and np.isfinite(part.vertices).all()
-        labelled += int((part.damage > 0).sum()) + (0 if gone is None else int((gone.damage > 0).sum()))
-    assert labelled > 0
-    untouched = kind.apply(Subject(made), kind.config(), 0.0, np.random.default_rng(4)).product
-    for before, after in zip(made.sheets, untouched.sheets, strict=True):
-        assert fingerprint(*finish_sheet(before)) == fingerprint(*finish_sheet(after))
 
 
 @every_family

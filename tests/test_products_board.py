@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from damageland.generators.design import Design
-from damageland.generators.mesh import boundary_half_edges, face_normals, finish_sheet
+from damageland.generators.mesh import Sheet, boundary_half_edges, face_normals, finish_sheet
 from damageland.generators.products.book import BookConfig, build_book
 from damageland.generators.products.corrugated_shipper import CorrugatedShipperConfig, build_corrugated_shipper
 from damageland.generators.products.folding_carton import FoldingCartonConfig, build_folding_carton
@@ -14,6 +14,8 @@ from damageland.generators.products.sleeve_set import SleeveSetConfig, build_sle
 from damageland.sim.scene import SURFACES, Part
 from jaxtyping import Float
 from pydantic import BaseModel, ValidationError
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 CONTENTS = SURFACES.index("contents")
 
@@ -78,6 +80,119 @@ def test_hang_hole_is_a_hole():
     middle = np.array([0.0, 0.5, (inner[:, 2].min() + inner[:, 2].max()) / 2])
     assert hits([finish_sheet(tab)[0]], middle, np.array([0, -1.0, 0])) == []
     assert hits([finish_sheet(tab)[0]], np.array([0.3 * rim[:, 0].max(), 0.5, top + 0.004]), np.array([0, -1.0, 0]))
+
+
+def drawn(family: str, build: Any, config: BaseModel, look: str, count: int = 3) -> list[Product]:
+    """Products of which ``look`` is one of the lookalikes."""
+    made = (build("x", config, design(family, number)) for number in range(30))
+    out = [product for product in made if look in product.lookalikes][:count]
+    assert len(out) == count
+    return out
+
+
+def holes_of(sheet: Sheet) -> list[Float[np.ndarray, "_ 3"]]:
+    """Points of each loop of open edges."""
+    edges = boundary_half_edges(sheet.faces)[0]
+    links = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(len(sheet.vertices),) * 2)
+    _, loop = connected_components(links, directed=False)
+    return [sheet.vertices[np.unique(edges[loop[edges[:, 0]] == k])] for k in np.unique(loop[edges])]
+
+
+@pytest.mark.parametrize("look", ["hand_hole", "vent"])
+def test_openings_of_shippers_go_through_the_wall(look: str):
+    """A ray through the middle of every opening meets no board on this side; what is seen lies inside, and dark."""
+    config = CorrugatedShipperConfig(hand_hole_share=1.0, vent_share=float(look == "vent"), mailer_share=0.0)
+    for product in drawn("corrugated_shipper", build_corrugated_shipper, config, look):
+        loops = holes_of(product.sheets[0])
+        assert len(loops) in (2, 4, 6, 8) and len(loops) >= (4 if look == "vent" else 2)
+        part = finish_sheet(product.sheets[0])[0]
+        assert len(boundary_half_edges(part.faces)[0]) == 0  # with its cut edges the wall is closed
+        for loop in loops:
+            middle, side = loop.mean(axis=0), float(np.sign(loop[0, 0]))
+            assert np.ptp(loop[:, 0]) < 1e-6  # in the right or the left wall
+            start, way = middle + np.array([0.5 * side, 0, 0]), np.array([-side, 0.0, 0.0])
+            seen = hits([part], start, way)
+            assert not seen or seen[0][0] > 0.5 + 0.5 * abs(middle[0])
+            beside = start + np.array([0, 0, 0.5 * np.ptp(loop[:, 2]) + 0.006])
+            assert hits([part], beside, way)[0][0] < 0.51
+
+
+def test_thumb_notch_of_a_carton_shows_its_tuck_flap():
+    """Below the top's front edge a half disc of the front is gone; behind it is the flap, which opens with the top."""
+    config = FoldingCartonConfig(notch_share=1.0, window_share=0.0)
+    for product in drawn("folding_carton", build_folding_carton, config, "thumb_notch"):
+        wall = product.sheets[0]
+        (loop,) = holes_of(wall)
+        x, _, z = np.ptp(wall.vertices, axis=0)
+        radius = min(0.009, 0.16 * x)
+        assert np.ptp(loop[:, 0]) == pytest.approx(2 * radius, rel=0.02)
+        assert np.ptp(loop[:, 2]) == pytest.approx(radius, rel=0.02) and loop[:, 2].max() == pytest.approx(z, abs=1e-6)
+        start, way = np.array([0, -1.0, z - 0.4 * radius]), np.array([0, 1.0, 0])
+        far, part, _ = hits(finished(product), start, way)[0]
+        assert part.name == "tuck flap" and wall.vertices[:, 1].min() + 2e-4 < far - 1.0
+        assert "tuck flap" in product.hinges[0].moves
+        inside = [p.vertices[:, 1].min() for p in product.contents]
+        assert min(inside) > part.vertices[:, 1].max()
+        # Every other edge of front and top is still shared: nothing gapes beside the notch.
+        assert (np.abs(loop[:, 0]) < radius + 1e-6).all()
+
+
+def test_thumb_notches_of_a_sleeve_show_the_pieces():
+    """At one open end, front and back lack a half disc at the same height."""
+    config = SleeveSetConfig(notch_share=1.0, cutout_share=0.0, forms={"sleeve": 1.0})
+    for product in drawn("sleeve_set", build_sleeve_set, config, "thumb_notch"):
+        wall = product.sheets[0].vertices
+        loops = holes_of(product.sheets[0])
+        assert len(loops) == 2  # its two ends
+        end = max(loops, key=lambda loop: loop[:, 0].max())
+        inner = end[end[:, 0] < wall[:, 0].max() - 1e-5]
+        for side in (-1, 1):
+            one = inner[np.sign(inner[:, 1]) == side]
+            assert np.ptp(wall[:, 0]) / 2 - one[:, 0].min() == pytest.approx(np.ptp(one[:, 2]) / 2, rel=0.25)
+            assert one[:, 2].mean() == pytest.approx((wall[:, 2].max() + wall[:, 2].min()) / 2, abs=1e-4)
+
+
+def test_perforation_is_pressed_in():
+    """Along level perforations there are rows of vertices that lie lower than the board 4 mm beside them."""
+    config = FoldingCartonConfig(perforation_share=1.0, window_share=0.0, bow_mm=(0.0, 0.0))
+    grooves = 0
+    for product in drawn("folding_carton", build_folding_carton, config, "perforation", 12):
+        sheet = product.sheets[0]
+        assert sheet.relief is not None
+        z, front = float(sheet.rest[:, 2].max()), sheet.rest[:, 1] < sheet.rest[:, 1].min() + 1e-6
+        inner = sheet.rest[front & (np.abs(sheet.rest[:, 0]) < 0.2 * np.ptp(sheet.rest[:, 0]))]
+        for at in (0.8 * z, 0.4 * z):
+            row = inner[np.abs(inner[:, 2] - at) < 1e-6]
+            if len(row) == 0:
+                continue
+            beside = row + np.array([0, 0, 0.004])
+            grooves += bool(np.allclose(sheet.relief(row), -2e-4) and np.allclose(sheet.relief(beside), 0, atol=1e-5))
+    assert grooves >= 3
+
+
+def test_seal_sticks_over_the_edge():
+    """A closure seal changes the top's and the front's print at their common edge, and no vertex."""
+    config, family = FoldingCartonConfig(seal_share=1.0, notch_share=0.0), "folding_carton"
+    for number in range(3):
+        sealed, plain = (
+            build_folding_carton("x", replaced, design(family, number)).sheets[0]
+            for replaced in (config, config.model_copy(update={"seal_share": 0.0}))
+        )
+        np.testing.assert_array_equal(sealed.vertices, plain.vertices)
+        one, two = (sheet.materials[0].base_color_texture for sheet in (sealed, plain))
+        assert one is not None and two is not None
+        other = (one != two).any(axis=2)
+        top = sealed.vertices[:, 2].max()
+        for panel in (0, 4):  # texels where the edge's faces touch it
+            at = sealed.panel == panel
+            corners = sealed.vertices[sealed.faces[at]]
+            rim = (np.abs(corners[..., 2] - top) < 1e-6) & (
+                np.abs(corners[..., 1] - sealed.vertices[:, 1].min()) < 1e-6
+            )
+            uv = sealed.uv[at][rim]
+            columns, rows = (np.clip(v * len(other), 1, len(other) - 2).astype(int) for v in (uv[:, 0], 1 - uv[:, 1]))
+            near = [other[r - 1 : r + 2, c - 1 : c + 2].any() for r, c in zip(rows, columns, strict=True)]
+            assert 0.03 < np.mean(near) < 0.9
 
 
 def test_crushed_look_is_print_only():
@@ -229,8 +344,8 @@ def test_hinges_open_outwards(family: str, build: Any, config: BaseModel):
         (CorrugatedShipperConfig, {"height_share": (0.0, 0.5)}, "height_share"),
         (CorrugatedShipperConfig, {"bow_mm": (-3, 1)}, "bow_mm"),
         (BookConfig, {"thickness_mm": (1, 200)}, "thickness_mm"),
-        (SleeveSetConfig, {"pieces": (0, 3)}, "1-12 pieces"),
-        (SleeveSetConfig, {"pieces": (0, 0)}, "1-12 pieces"),
+        (SleeveSetConfig, {"pieces": (0, 3)}, "rising range within 1 to 12"),
+        (SleeveSetConfig, {"pieces": (0, 0)}, "rising range within 1 to 12"),
         (SleeveSetConfig, {"forms": {"crate": 1.0}}, "gift_box"),
         (SleeveSetConfig, {"bow": 1}, "bow"),
     ],

@@ -146,10 +146,8 @@ def candidates(kind: str) -> Iterator[tuple[Product, Outcome]]:
         product = build("print", config(**(box if k % 2 == 0 else {})), Design(21, k, family, texture_px=256))
         if kind == "rust":
             if family == "tin":
-                yield (
-                    product,
-                    scuff(Subject(product), ScuffConfig(share=(0.02, 0.1)), 0.7, np.random.default_rng([7, k])),
-                )
+                config = ScuffConfig(forms={"rust": 1.0}, area_mm2=(700, 2200), spots=(1, 1))
+                yield product, scuff(Subject(product), config, 0.7, np.random.default_rng([7, k]))
             continue
         product = plain(product)
         if kind == "hole":

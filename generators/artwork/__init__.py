@@ -6,7 +6,8 @@ from .inks import Ink, draw_ink
 from .looks import draw_artwork
 from .noise import fractal_noise
 from .panels import paint_panel
-from .shipping import draw_handwriting, draw_kraft, draw_shipping_label, draw_sticker
+from .runs import cut_sheet, paint_column, paint_walls, paste_seal, run_of
+from .shipping import draw_handwriting, draw_kraft, draw_shipping_label, draw_sticker, toned
 from .words import brand_name
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Ink",
     "PanelKind",
     "brand_name",
+    "cut_sheet",
     "draw_artwork",
     "draw_handwriting",
     "draw_ink",
@@ -23,5 +25,10 @@ __all__ = [
     "draw_sticker",
     "draw_text",
     "fractal_noise",
+    "paint_column",
     "paint_panel",
+    "paint_walls",
+    "paste_seal",
+    "run_of",
+    "toned",
 ]

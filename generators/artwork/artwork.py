@@ -53,6 +53,8 @@ class Look:
     code_scale: float
     """Magnification of the EAN."""
     press: Press
+    run: str = ""
+    """What runs over the pack's folds: ground, picture, belt, title, or nothing."""
 
 
 @dataclass(frozen=True)

@@ -192,10 +192,11 @@ def back(canvas: Canvas, artwork: Artwork, *, ground: bool = True) -> None:
         paint_things(canvas, artwork, (x, end, pw, rest))
 
 
-def side(canvas: Canvas, artwork: Artwork) -> None:
+def side(canvas: Canvas, artwork: Artwork, *, ground: bool = True) -> None:
     """A narrow panel: logo, name, table or texts, pictograms."""
     w, h = canvas.width, canvas.height
-    paint_flank(canvas, artwork)
+    if ground:
+        paint_flank(canvas, artwork)
     if min(w, h) < 24:
         return
     m = max(0.07 * min(w, h), canvas.mm(2))
@@ -246,10 +247,11 @@ def side(canvas: Canvas, artwork: Artwork) -> None:
     pictograms(canvas, artwork, (m, min(max(end, 0.8 * h), h - marks - m), w - 2 * m, marks))
 
 
-def end_panel(canvas: Canvas, artwork: Artwork, *, top: bool) -> None:
+def end_panel(canvas: Canvas, artwork: Artwork, *, top: bool, ground: bool = True) -> None:
     """Top: the brand once more; bottom: date, lot, pictograms."""
     w, h = canvas.width, canvas.height
-    paint_flank(canvas, artwork)
+    if ground:
+        paint_flank(canvas, artwork)
     if min(w, h) < 20:
         return
     m = max(0.1 * min(w, h), canvas.mm(2))

@@ -67,9 +67,16 @@ def draw_ean(
     return out
 
 
+@lru_cache(maxsize=64)
+def _qr(content: str) -> UInt8[np.ndarray, "n n"]:
+    """Modules with their quiet zone, 1 is dark. One mask for all: choosing the best of eight is slow."""
+    made = segno.make(content, error="m", micro=False, mask=3)
+    return np.pad(np.array([list(row) for row in made.matrix], np.uint8), 4)
+
+
 def qr_modules_across(content: str) -> int:
     """How wide a QR code is, with its quiet zone of 4 modules."""
-    return int(segno.make(content, error="m", micro=False).symbol_size()[0])
+    return len(_qr(content))
 
 
 @lru_cache(maxsize=64)
@@ -77,8 +84,7 @@ def draw_qr(
     content: str, module_px: int, *, ink: Ink = (12, 12, 14), paper: Ink = (252, 252, 250)
 ) -> UInt8[np.ndarray, "h w 3"]:
     """A QR code with its quiet zone."""
-    matrix = np.array([list(row) for row in segno.make(content, error="m", micro=False).matrix], np.uint8)
-    big = np.kron(np.pad(matrix, 4), np.ones((module_px, module_px), np.uint8)).astype(bool)
+    big = np.kron(_qr(content), np.ones((module_px, module_px), np.uint8)).astype(bool)
     return np.where(big[..., None], np.array(ink, np.uint8), np.array(paper, np.uint8))
 
 

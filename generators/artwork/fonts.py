@@ -16,6 +16,7 @@ from fontTools.ttLib import TTFont
 from jaxtyping import UInt8
 from PIL import ImageFont
 
+from ...sim.errors import DamagelandError
 from .inks import Ink
 
 FILES: dict[str, tuple[str, str, float]] = {
@@ -55,7 +56,9 @@ FALLBACKS = ("FiraSans-Bold", "DejaVuSans-Bold", "NotoSansJP")
 
 @lru_cache(maxsize=64)
 def font_file(name: str) -> Path:
-    """Where a face's file is."""
+    """Where a face's file is; a user's typeface is named by its path."""
+    if name not in FILES:
+        return Path(name)
     package, file, _ = FILES[name]
     if package == "matplotlib":
         return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / file
@@ -66,8 +69,8 @@ def font_file(name: str) -> Path:
 @lru_cache(maxsize=256)
 def load_font(name: str, size_px: int) -> ImageFont.FreeTypeFont:
     """A face at a size."""
-    font = ImageFont.truetype(str(font_file(name)), size_px, layout_engine=ImageFont.Layout.BASIC)
-    if weight := FILES[name][2]:
+    font = _open(font_file(name), size_px)
+    if name in FILES and (weight := FILES[name][2]):
         font.set_variation_by_axes([weight])
     return font
 
@@ -75,8 +78,41 @@ def load_font(name: str, size_px: int) -> ImageFont.FreeTypeFont:
 @lru_cache(maxsize=64)
 def letters(name: str) -> frozenset[int]:
     """Code points that a face has."""
-    with TTFont(font_file(name), lazy=True) as font:
-        return frozenset(font.getBestCmap() or {})
+    return _letters_in(font_file(name))
+
+
+def _open(path: Path, size_px: int) -> ImageFont.FreeTypeFont:
+    try:
+        return ImageFont.truetype(str(path), size_px, layout_engine=ImageFont.Layout.BASIC)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _letters_in(path: Path) -> frozenset[int]:
+    try:
+        with TTFont(path, lazy=True) as font:
+            return frozenset(font.getBestCmap() or {})
+    except Exception as error:  # a broken file makes the parser fail in many ways
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DamagelandError:
+    return DamagelandError(
+        f"{path}: cannot be read as a typeface ({error or type(error).__name__}). Expected a TrueType or OpenType file "
+        "(.ttf, .otf) with Unicode letters. Export it again, or take it out of the folder."
+    )
+
+
+def check_font(path: Path) -> None:
+    """Refuse a user's typeface that cannot be read, has no letters or cannot draw them; the file is read anew."""
+    found = sorted(_letters_in(path))
+    if not found:
+        raise _unreadable(path, ValueError("it has no Unicode letters"))
+    text = "".join(chr(c) for c in found if chr(c).isalnum())[:64]
+    try:
+        _open(path, 32).getmask(text)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
 
 
 def covers(name: str, text: str) -> bool:

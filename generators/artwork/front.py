@@ -175,8 +175,8 @@ def _variant(canvas: Canvas, artwork: Artwork, box: Box, align: float) -> None:
         write(canvas, text, (x, y + 0.05 * h, w, 0.9 * h), font, artwork.accent, align=align, most_mm=8)
 
 
-def _badge(canvas: Canvas, artwork: Artwork, text: str, box: Box) -> None:
-    """A round claim."""
+def badge(canvas: Canvas, artwork: Artwork, text: str, box: Box) -> None:
+    """A round claim, or one on a star."""
     x, y, w, h = box
     ground, _ = ground_at(canvas, box)
     options = (artwork.accent, (208, 30, 40), (248, 205, 30), (40, 120, 60))
@@ -203,7 +203,7 @@ def _claims(canvas: Canvas, artwork: Artwork, hero: Box, text: Box) -> None:
         short = [c for c in claims if max(map(len, c.split())) <= 11]  # longer words would be too small to read
         for k, claim in enumerate(short[: 1 if artwork.design.flash else 2]):
             at = x + (w - size) * ((right + k) % 2)
-            _badge(canvas, artwork, claim, (at, y + (0.0 if k == 0 else 0.7) * max(h - size, 0), size, size))
+            badge(canvas, artwork, claim, (at, y + (0.0 if k == 0 else 0.7) * max(h - size, 0), size, size))
         return
     row = claim_row(canvas)
     for k, claim in enumerate(claims[:3]):
@@ -293,17 +293,21 @@ def _rooms(canvas: Canvas, artwork: Artwork) -> tuple[Box, Box]:
     return (m, m, w - 2 * m, share * h - m), (0.02 * w, share * h, 0.96 * w, (0.93 - share) * h)
 
 
-def front(canvas: Canvas, artwork: Artwork, *, ground: bool = True) -> None:
-    """Print the front."""
+def picture_room(canvas: Canvas, artwork: Artwork) -> Box:
+    """Where the front's picture of things is."""
+    return _rooms(canvas, artwork)[1]
+
+
+def front(canvas: Canvas, artwork: Artwork, *, ground: bool = True, things: bool = True, logo: bool = True) -> None:
+    """Print the front; what runs over its edges is printed elsewhere and left out here."""
     look, w, h = artwork.look, canvas.width, canvas.height
     if ground:
         paint_ground(canvas, artwork)
     if min(w, h) < 24:
         return
     words, hero = _rooms(canvas, artwork)
-    if (
-        look.hero not in ("none", "close") or (artwork.design.images and look.ground not in ("photo", "picture"))
-    ) and min(hero[2:]) > 30:
+    pictured = look.hero not in ("none", "close") or (artwork.design.images and look.ground not in ("photo", "picture"))
+    if pictured and things and min(hero[2:]) > 30:
         paint_things(canvas, artwork, hero)
     _frame(canvas, artwork)
     room = _plaque(canvas, artwork, words) if look.plaque != "none" else words
@@ -339,7 +343,10 @@ def front(canvas: Canvas, artwork: Artwork, *, ground: bool = True) -> None:
         if artwork.design.flash:
             _flash(canvas, artwork.design.flash, look.picture_seed >> 3, hero)
         return
-    draw_logo(canvas, artwork, (x, y, ww, logo_h), align=align)
+    if logo:
+        draw_logo(canvas, artwork, (x, y, ww, logo_h), align=align)
+    else:
+        logo_h = 0.0
     gap = 0.03 * hh
     name_h, variant_h = min(0.34 * hh, canvas.mm(36)), min(0.15 * hh, canvas.mm(12))
     write_name(

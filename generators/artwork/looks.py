@@ -161,6 +161,8 @@ STYLES: dict[str, Style] = {
         (*CALM, "BebasNeue", "AlfaSlabOne", "Lobster"),
     ),
 }
+RUNS = ("ground", "ground", "picture", "picture", "belt", "title", *[""] * 6)
+"""What runs over folds; on half of the designs all print ends at them."""
 LIKELY: dict[int, dict[str, float]] = {
     1: {"classic": 5, "block": 3, "photo": 3, "premium": 2.5, "clean": 2.5, "burst": 2, "type": 0.6},
     2: {"classic": 1.5, "block": 2, "photo": 1, "premium": 2.5, "clean": 4, "burst": 1, "pharma": 1.5, "type": 1},
@@ -214,7 +216,16 @@ def _draw_look(rng: np.random.Generator, category: str, story: int) -> Look:
         flank=_one(rng, ("ground", "ground", "ground", "accent", "paper")),
         code_scale=float(rng.uniform(0.82, 1.25)),
         press=_draw_press(rng),
+        run=_one(rng, RUNS),
     )
+
+
+def _with_fonts(look: Look, design: Design) -> Look:
+    """A user's typefaces, where there are any, for the brand and the name; small print stays in ours."""
+    if not design.fonts:
+        return look
+    brand, name = (str(design.fonts[(look.picture_seed >> k) % len(design.fonts)]) for k in (9, 17))
+    return replace(look, brand_font=brand, name_font=name)
 
 
 def draw_artwork(design: Design, category: str, *, net: str) -> Artwork:
@@ -229,6 +240,7 @@ def draw_artwork(design: Design, category: str, *, net: str) -> Artwork:
     shift, hour, minute = chr(65 + int(words.integers(26))), int(words.integers(0, 24)), int(words.integers(0, 60))
     lot = f"L{digits(words, 4)}{shift} {hour:02d}:{minute:02d}"
     date = f"{int(words.integers(1, 29)):02d}.{int(words.integers(1, 13)):02d}.20{int(words.integers(26, 30))}"
+    look = _with_fonts(_draw_look(stream(design, "layout"), category, goods.story), design)
     suffix = {FOOD: "Foods", BODY: "Care"}.get(goods.story, "Works")
     return Artwork(
         category=category,
@@ -244,7 +256,7 @@ def draw_artwork(design: Design, category: str, *, net: str) -> Artwork:
         paper=palette.paper,
         design=design,
         copy=copy,
-        look=_draw_look(stream(design, "layout"), category, goods.story),
+        look=look,
         maker=f"{copy.brand.title() if copy.brand.isupper() else copy.brand} {suffix}, {street}, {town}, {country}",
         lot=lot,
         best_before=date,

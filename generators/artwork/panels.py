@@ -16,8 +16,8 @@ from .grounds import paint_flank
 SMALLEST_PX = 16
 
 
-def _press(canvas: Canvas, artwork: Artwork) -> None:
-    """Print flaws of the run: an ink off register, banding, dot gain, fading, the grain of the board."""
+def press(canvas: Canvas, artwork: Artwork) -> None:
+    """Print flaws of the run: an ink off register, banding, dot gain, fading, the grain of the board. Codes stay."""
     press, art = artwork.look.press, canvas.art
     curve = (np.arange(256, dtype=np.float32)[:, None] / 255) ** press.gain
     paper = np.array(artwork.paper, np.float32)[None] / 255
@@ -38,6 +38,8 @@ def _press(canvas: Canvas, artwork: Artwork) -> None:
     cv2.subtract(
         art, np.tile(tile, (canvas.height // 64 + 1, canvas.width // 64 + 1, 1))[: canvas.height, : canvas.width], art
     )
+    for code, x, y in canvas.codes:
+        art[y : y + code.shape[0], x : x + code.shape[1]] = code
 
 
 @lru_cache(maxsize=32)
@@ -63,8 +65,6 @@ def paint_panel(
             spine(canvas, artwork)
         case _:
             paint_flank(canvas, artwork)
-    _press(canvas, artwork)
-    for code, x, y in canvas.codes:
-        art[y : y + code.shape[0], x : x + code.shape[1]] = code
+    press(canvas, artwork)
     art.flags.writeable = False
     return art

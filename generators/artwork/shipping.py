@@ -2,7 +2,7 @@
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from .addresses import NOTES, digits, draw_address
 from .codes import check_digit, draw_code128, draw_ean, draw_qr, ean_module_px, qr_modules_across
@@ -21,15 +21,25 @@ def draw_kraft(rng: np.random.Generator, width: int, height: int) -> UInt8[np.nd
     fibre = fractal_noise(rng, height, max(width // 3, 2), cell_px=10.0, octaves=3).astype(np.float32)
     fibre = cv2.resize(fibre, (width, height), interpolation=cv2.INTER_LINEAR)
     flutes = np.sin(np.arange(width, dtype=np.float32) * 2 * np.pi / rng.uniform(7, 11))[None] * rng.uniform(0.2, 0.8)
-    cloud = fractal_noise(rng, height, width, cell_px=200.0, octaves=2).astype(np.float32)
-    tone = (1 + 0.02 * fibre + 0.006 * flutes + 0.015 * cloud).astype(np.float32)
-    art = np.clip(ground * tone[..., None], 0, 255).astype(np.uint8)
+    cloud = fractal_noise(rng, max(height // 8, 2), max(width // 8, 2), cell_px=25.0, octaves=2).astype(np.float32)
+    cloud = cv2.resize(cloud, (width, height), interpolation=cv2.INTER_LINEAR)
+    art = toned(0.02 * fibre + np.float32(0.006) * flutes.astype(np.float32) + 0.015 * cloud, ground)
     for _ in range(int(rng.integers(20, 120))):
         x, y = int(rng.integers(width)), int(rng.integers(height))
         angle, length = rng.uniform(0, np.pi), rng.uniform(0, 5)
         to = (int(x + length * np.cos(angle)), int(y + length * np.sin(angle)))
         cv2.line(art, (x, y), to, (ground * rng.uniform(0.6, 0.9)).tolist(), 1, cv2.LINE_AA)
     return art
+
+
+def toned(
+    tone: Float32[np.ndarray, "h w"], ground: Float[np.ndarray, "3"] | Float32[np.ndarray, "3"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Uneven stock: a ground [sRGB] times 1 + ``tone``, which is within ±0.2; by table, as the pictures are large."""
+    level = np.clip(tone * 640 + 128.5, 0, 255).astype(np.uint8)
+    gain = 1 + (np.arange(256)[:, None] - 128) / 640
+    table = np.clip(ground * gain + 0.5, 0, 255).astype(np.uint8)
+    return cv2.LUT(cv2.merge([level] * 3), table[None]).astype(np.uint8)
 
 
 def _write(art: np.ndarray, text: str, x: int, y: int, size: int, font: str = "FiraSans-Regular") -> int:
@@ -48,7 +58,8 @@ def _fitted(art: np.ndarray, text: str, box: tuple[int, int, int, int], font: st
 
 def _put(art: np.ndarray, code: np.ndarray, x: int, y: int) -> None:
     height, width = art.shape[:2]
-    code = code[: max(height - y, 0), : max(width - x, 0)]
+    code = code[: max(height - y, 0), max(-x, 0) : max(width - x, 0)]
+    x = max(x, 0)
     art[y : y + code.shape[0], x : x + code.shape[1]] = code
 
 

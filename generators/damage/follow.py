@@ -24,6 +24,14 @@ def _carry(
     return points + share * way
 
 
+def _rigidly(before: Float[np.ndarray, "n 3"], after: Float[np.ndarray, "n 3"]):
+    """The rotation and shift that come nearest to a motion (Kabsch, 1976): ``p' = p @ R + t``."""
+    from_centre, to_centre = before.mean(axis=0), after.mean(axis=0)
+    u, _, vt = np.linalg.svd((before - from_centre).T @ (after - to_centre))
+    u[:, 2] *= np.sign(np.linalg.det(u @ vt))
+    return u @ vt, to_centre - from_centre @ (u @ vt)
+
+
 def _follow_sheet(sheet: Sheet, wall, moved, limit_m: float, bit: int) -> Sheet:
     vertices = _carry(wall, moved, sheet.vertices)
     marks = sheet.marks.copy()
@@ -31,8 +39,13 @@ def _follow_sheet(sheet: Sheet, wall, moved, limit_m: float, bit: int) -> Sheet:
     return replace(sheet, vertices=vertices, marks=marks)
 
 
-def _follow_part(part: Part, wall, moved, limit_m: float, kind: Kind) -> Part:
+def _follow_part(part: Part, wall, moved, limit_m: float, kind: Kind, *, stiff: bool) -> Part:
     vertices = _carry(wall, moved, part.vertices)
+    if stiff:  # a cap is moved, not bent: by what holds it, the part of it that is nearest to the wall
+        distance, _ = KDTree(wall).query(part.vertices)
+        held = distance <= np.quantile(distance, 0.3)
+        R, t = _rigidly(part.vertices[held], vertices[held])
+        vertices = part.vertices @ R + t
     far = np.linalg.norm(vertices - part.vertices, axis=1)[part.faces].max(axis=1) >= limit_m
     if not far.any():
         return part
@@ -41,23 +54,38 @@ def _follow_part(part: Part, wall, moved, limit_m: float, kind: Kind) -> Part:
     return replace(part, vertices=vertices, normals=normals, damage=damage)
 
 
-def follow_wall(product: Product, after: Sheet, *, limit_m: float, kind: Kind, bit: int) -> Product:
-    """Put ``after`` in place of the main wall and take along what is joined to it.
+def gives_way(part: Part) -> bool:
+    """Whether contents are dented together with the wall: a block of pages is."""
+    return part.name == "pages"
 
-    The units of a set, and contents that push back (``core``), are rigid and stay. Points that move further than
-    ``limit_m`` are labelled.
+
+def _is_core(product: Product, part: Part) -> bool:
+    """Whether a part belongs to the rigid contents; padding round them does not."""
+    if product.core is None or gives_way(part):
+        return False
+    low, high = product.core
+    return bool((part.vertices > low - 0.001).all() and (part.vertices < high + 0.001).all())
+
+
+def follow_wall(product: Product, after: Sheet, *, limit_m: float, kind: Kind, bit: int, index: int = 0) -> Product:
+    """Put ``after`` in place of sheet ``index`` and take along what is joined to it.
+
+    The units of a set, and contents that push back (``core``), are rigid and stay; caps and rings move, but do not
+    bend. Points that move further than ``limit_m`` are labelled.
     """
-    before = product.sheets[0]
+    before = product.sheets[index]
     moved = after.vertices - before.vertices
     if not np.any(np.abs(moved) > 1e-7):
-        return replace(product, sheets=(after, *product.sheets[1:]))
-    others = tuple(
-        _follow_sheet(s, before.vertices, moved, limit_m, bit) if s.item == before.item else s
-        for s in product.sheets[1:]
+        return replace(product, sheets=(*product.sheets[:index], after, *product.sheets[index + 1 :]))
+    sheets = tuple(
+        after if k == index else _follow_sheet(s, before.vertices, moved, limit_m, bit) if s.item == before.item else s
+        for k, s in enumerate(product.sheets)
     )
-    rigid = product.core is not None
+    closures = {name for hinge in product.hinges for name in hinge.moves}
     contents = tuple(
-        part if rigid or part.item != before.item else _follow_part(part, before.vertices, moved, limit_m, kind)
+        part
+        if part.item != before.item or _is_core(product, part)
+        else _follow_part(part, before.vertices, moved, limit_m, kind, stiff=part.name in closures)
         for part in product.contents
     )
-    return replace(product, sheets=(after, *others), contents=contents)
+    return replace(product, sheets=sheets, contents=contents)

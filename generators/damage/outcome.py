@@ -70,7 +70,12 @@ def _table(
             _limits("powder_ml", 0, 20),
             _limits("stain_mm2", 0, 2000),
         ),
-        "actuation": (_limits("opening_deg", 20, 90), _limits("seals_open", 1, None), _limits("caps_off", 0, 1)),
+        "actuation": (
+            _limits("opening_deg", 20, 90),
+            _limits("gape_mm", 1, 15),
+            _limits("seals_open", 1, None),
+            _limits("caps_off", 0, 1),
+        ),
         "deconstruction": (_limits("opening_deg", 20, None), _limits("units_out", 0, 1)),
         "missing_unit": (_limits("units_missing", 0, 1), _limits("accessories_missing", 0, None)),
     }

@@ -9,12 +9,23 @@ from pydantic import BaseModel
 
 from ...sim.errors import DamagelandError
 from ...sim.scene import Kind
+from ..mesh import finish_sheet
 from ..products.product import Product
 from .crush import CrushConfig, crush, crush_applies
+from .deconstruct import DeconstructConfig, deconstruct, deconstruct_applies
 from .hole import HoleConfig, hole, hole_applies
-from .outcome import Outcome
+from .missing import MissingConfig, missing, missing_applies
+from .open import OpenConfig, open_applies, open_pack
+from .outcome import Outcome, UnsolvedError, moved_mm
 from .scuff import ScuffConfig, scuff, scuff_applies
+from .spill import SpillConfig, spill, spill_applies
 from .subject import Subject
+from .tear import TearConfig, tear, tear_applies
+
+NEAR_TRAY_M = 0.008
+"""Thicker than any wall: what moves below this height may reach the tray."""
+SUNK_MM = 0.25
+"""What reaches further into the tray than the sound item did is no solution."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,12 @@ class DamageKind:
 
 DAMAGES: dict[str, DamageKind] = {
     "crush": DamageKind(CrushConfig, crush, crush_applies, "deformation"),
+    "tear": DamageKind(TearConfig, tear, tear_applies, "penetration"),
     "hole": DamageKind(HoleConfig, hole, hole_applies, "penetration"),
+    "open": DamageKind(OpenConfig, open_pack, open_applies, "actuation"),
+    "missing": DamageKind(MissingConfig, missing, missing_applies, "missing_unit"),
+    "deconstruct": DamageKind(DeconstructConfig, deconstruct, deconstruct_applies, "deconstruction"),
+    "spill": DamageKind(SpillConfig, spill, spill_applies, "spillage"),
     "scuff": DamageKind(ScuffConfig, scuff, scuff_applies, "superficial"),
 }
 
@@ -52,4 +68,28 @@ def do_damage(name: str, subject: Subject, config: BaseModel, strength: float, r
         raise DamagelandError(
             f"{product.item_identifier}: {name} does not apply to this {product.family}. Damages that do: {fit}."
         )
-    return DAMAGES[name].apply(subject, config, strength, rng)
+    outcome = DAMAGES[name].apply(subject, config, strength, rng)
+    if strength > 0 and _moved_near_tray(subject, outcome.product):  # only then is it worth finishing
+        sunk = 1000 * (min(_lowest(subject, product), 0.0) - _lowest(subject, outcome.product))
+        if sunk > SUNK_MM:
+            raise UnsolvedError(f"{name} of {product.item_identifier}: reaches {sunk:.1f} mm into the tray.")
+    return outcome
+
+
+def _moved_near_tray(subject: Subject, product: Product) -> bool:
+    """Whether anything that is not at its pristine place comes near the tray."""
+    up, lift = subject.up, float(subject.T_world_item[2, 3])
+    same = {id(part) for part in subject.product.contents}
+    if any(id(part) not in same and (part.vertices @ up).min() + lift < NEAR_TRAY_M for part in product.contents):
+        return True
+    return any(
+        bool(((moved_mm(sheet) > SUNK_MM) & (sheet.vertices @ up + lift < NEAR_TRAY_M)).any())
+        for sheet in product.sheets
+    )
+
+
+def _lowest(subject: Subject, product: Product) -> float:
+    """Height [m] of the lowest point above the tray of what is drawn."""
+    finished = [finish_sheet(sheet)[0] for sheet in product.sheets]
+    drawn = (part for part in (*finished, *product.contents) if len(part.faces))
+    return min(float((part.vertices @ subject.up).min()) for part in drawn) + float(subject.T_world_item[2, 3])

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial import Delaunay
 
-from ..materials import STOCKS, back_and_edge
+from ..materials import STOCKS, Stock, back_and_edge
 from ..mesh import Relief, Sheet, make_sheet
 from ..shapes import Mesh, box_panels, grid, join
 
@@ -68,6 +68,13 @@ def superellipse(
     return resample(np.array(middle) + round_ * np.array(half), step)
 
 
+def notch_outline(middle: tuple[float, float], radius: float, *, step: float) -> Float[np.ndarray, "m 2"]:
+    """A disc with points exactly left, right, above and below its middle: it may be centred on a panel's rim."""
+    count = 4 * max(3, round(np.pi * radius / 2 / step))
+    angle = 2 * np.pi * np.arange(count) / count
+    return np.array(middle) + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
 def flat_mesh(
     points: Float[np.ndarray, "n 2"],
     holes: Sequence[Float[np.ndarray, "_ 2"]] = (),
@@ -89,26 +96,32 @@ def flat_mesh(
 def sheet_points(
     s: Float[np.ndarray, " a"], t: Float[np.ndarray, " b"], lines: Sequence[Float[np.ndarray, "_ 2"]]
 ) -> Float[np.ndarray, "n 2"]:
-    """A grid's points and those of closed lines in it; grid points too near to a line give way, the rim's do not."""
+    """A grid's points and those of closed lines in it; grid points too near to a line give way, the rim's do not.
+
+    Of a line that goes over the rim, a notch, only what lies inside is taken: where it meets the rim there must be a
+    row of the grid, or the neighbouring panel would not fit.
+    """
     points = np.stack(np.meshgrid(s, t, indexing="ij"), axis=-1).reshape(-1, 2)
-    rim = (points == points.min(axis=0)).any(axis=1) | (points == points.max(axis=0)).any(axis=1)
+    low, high = points.min(axis=0), points.max(axis=0)
+    rim = (points == low).any(axis=1) | (points == high).any(axis=1)
     for line in lines:
         step = float(np.linalg.norm(line[1] - line[0]))
         keep = rim | (_distance(line, points) > 0.62 * step)
         points, rim = points[keep], rim[keep]
-    return np.concatenate([points, *lines])
+    inner = [line[((line > low + 1e-6) & (line < high - 1e-6)).all(axis=1)] for line in lines]
+    return np.concatenate([points, *inner])
 
 
-def _panel(o, u, v, s, t, hole: Float[np.ndarray, "k 2"] | None, panel: int) -> Mesh:
-    """One flat panel over rows at ``s`` and ``t`` [m], with a hole in it if there is one."""
+def _panel(o, u, v, s, t, holes: Sequence[Float[np.ndarray, "_ 2"]], panel: int) -> Mesh:
+    """One flat panel over rows at ``s`` and ``t`` [m], with holes and notches in it if there are any."""
     wide, high = float(np.linalg.norm(u)), float(np.linalg.norm(v))
-    if hole is None:
+    if len(holes) == 0:
         even, faces = grid(len(s) - 1, len(t) - 1)
         at = np.round(even * np.array([len(s) - 1, len(t) - 1])).astype(int)
         flat = np.stack([s[at[:, 0]], t[at[:, 1]]], axis=1)
     else:
-        flat = sheet_points(s, t, [hole])
-        faces = flat_mesh(flat, [hole])
+        flat = sheet_points(s, t, holes)
+        faces = flat_mesh(flat, holes)
         used, faces = np.unique(faces, return_inverse=True)
         flat, faces = flat[used], faces.reshape(-1, 3)
     st = flat / np.array([wide, high])
@@ -121,7 +134,7 @@ def board_box(
     *,
     edge: float = FOLD_M,
     marks: tuple[Sequence[float], Sequence[float], Sequence[float]] = ((), (), ()),
-    holes: Mapping[int, Float[np.ndarray, "_ 2"]] | None = None,
+    holes: Mapping[int, Sequence[Float[np.ndarray, "_ 2"]]] | None = None,
     without: Sequence[int] = (),
 ) -> Mesh:
     """A box with a row of vertices close to every fold, panels as in BOX_PANELS.
@@ -136,7 +149,7 @@ def board_box(
             continue
         o, u, v = (np.array(side, float) for side in sides)
         s, t = (_along(rows, side) for side in (u, v))
-        made.append(_panel(o, u, v, s, t, (holes or {}).get(k), k))
+        made.append(_panel(o, u, v, s, t, (holes or {}).get(k, ()), k))
     return join(made)
 
 
@@ -219,13 +232,28 @@ def rounded_block(size: Float[np.ndarray, "3"], radius: float, *, steps: int = 4
     made = []
     for k, sides in enumerate(box_panels(size)):
         o, u, v = (np.array(side, float) for side in sides)
-        made.append(_panel(o, u, v, _along(rows, u), _along(rows, v), None, k))
+        made.append(_panel(o, u, v, _along(rows, u), _along(rows, v), (), k))
     mesh = join(made)
     low, high = np.array([*(-size[:2] / 2), 0.0]) + radius, np.array([*(size[:2] / 2), size[2]]) - radius
     core = np.clip(mesh.vertices, low, high)
     way = mesh.vertices - core
     out = core + radius * way / np.linalg.norm(way, axis=1, keepdims=True)
     return Mesh(out, mesh.faces, mesh.st, mesh.panel)
+
+
+def tuck_flap(size: Float[np.ndarray, "3"], stock: Stock, *, wide: float, high: float) -> Sheet:
+    """The flap that goes on from the top's front edge, behind the front panel: what a thumb notch lets one grip."""
+    depth = 1.5 * stock.thickness_mm / 1000 + 0.0002
+    even, faces = grid(max(4, round(wide / 0.006)), max(4, round(high / 0.004)))
+    points = (even - np.array([0.5, 1.0])) * np.array([wide, high])
+    points[:, 0] *= 1 - 0.5 * high / wide * np.clip(1 - 2.5 * even[:, 1], 0, 1) ** 2  # its corners are rounded off
+    place = np.stack([points[:, 0], np.full(len(points), depth - size[1] / 2), size[2] - 0.0004 + points[:, 1]], axis=1)
+    inside, edge = back_and_edge(stock)
+    return make_sheet(
+        "tuck flap", place, faces, np.zeros((len(faces), 3, 2)), np.zeros(len(faces), np.uint8),
+        (replace(inside, name="tuck flap"), inside, edge), stock.mechanics, thickness_mm=stock.thickness_mm, levels=0,
+        crease_deg=48.0, panels=("flap",),
+    )  # fmt: skip
 
 
 def film_sheet(size: Float[np.ndarray, "3"], outline: Float[np.ndarray, "k 2"], *, depth: float) -> Sheet:

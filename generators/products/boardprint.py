@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from ..artwork import Ink, fractal_noise
+from ..artwork import Artwork, Ink, cut_sheet, fractal_noise, paint_column, paint_panel, paint_walls
+from ..atlas import Atlas
 
 Picture = UInt8[np.ndarray, "h w 3"]
 PointMm = tuple[float, float]
@@ -93,15 +94,6 @@ def half_disc(middle: PointMm, radius: float, *, up: bool = False) -> list[Point
     return [(float(middle[0] + radius * np.cos(a)), float(middle[1] + sign * radius * np.sin(a))) for a in angle]
 
 
-def thumb_notch(picture: Picture, px_per_mm: float, middle: PointMm, radius: float, stock: Ink) -> None:
-    """A half round cut-out: the flap behind it, in the shadow of the panel's edge."""
-    rim = half_disc(middle, radius)
-    r, g, b = stock
-    area(picture, px_per_mm, rim, (int(0.72 * r), int(0.72 * g), int(0.72 * b)))
-    area(picture, px_per_mm, half_disc(middle, 0.8 * radius), (int(0.86 * r), int(0.86 * g), int(0.86 * b)))
-    stroke(picture, px_per_mm, rim, 0.4, stock)
-
-
 def crumple(picture: Picture, rng: np.random.Generator, *, strength: float, folds: int = 26) -> Picture:
     """Print the look of paper that was crumpled and smoothed again: flat facets between sharp ridges."""
     h, w = 256, max(32, round(256 * picture.shape[1] / picture.shape[0]))
@@ -118,6 +110,28 @@ def crumple(picture: Picture, rng: np.random.Generator, *, strength: float, fold
     light += 0.25 * fractal_noise(rng, h, w, cell_px=20.0, octaves=3).astype(np.float32)
     shade = cv2.resize(1 + strength * 0.12 * light, (picture.shape[1], picture.shape[0]))
     return np.clip(picture * np.clip(shade, 0.45, 1.4)[..., None], 0, 255).astype(np.uint8)
+
+
+def print_box(artwork: Artwork, atlas: Atlas, register: Float[np.ndarray, "2"]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+    """The six panels of a box: its walls as one sheet, so that print and the error of its register run over folds."""
+    sizes, scale = [patch.picture_size for patch in atlas.patches], atlas.patches[0].px_per_mm
+    widths = tuple(w for w, _ in sizes[:4])
+    sheet = paint_walls(artwork, ("front", "side", "back", "side"), widths, sizes[0][1], px_per_mm=scale)
+    pictures = cut_sheet(shift_print(sheet, scale, register), widths)
+    for kind, (w, h) in zip(("top", "bottom"), sizes[4:6], strict=True):
+        pictures.append(shift_print(paint_panel(artwork, kind, w, h, px_per_mm=scale), scale, register).copy())
+    return pictures
+
+
+def print_sleeve(artwork: Artwork, atlas: Atlas, register: Float[np.ndarray, "2"]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+    """Front, back, top and bottom of a sleeve; top and front are one sheet, and the glued seam is below the front."""
+    (w, h), _, (_, deep), _ = sizes = [patch.picture_size for patch in atlas.patches]
+    scale = atlas.patches[0].px_per_mm
+    sheet = shift_print(paint_column(artwork, ("top", "front"), w, (deep, h), px_per_mm=scale), scale, register)
+    back = paint_column(artwork, ("back",), w, (sizes[1][1],), px_per_mm=scale, mirror=True)
+    bottom = paint_column(artwork, ("bottom",), w, (sizes[3][1],), px_per_mm=scale)
+    others = [shift_print(picture, scale, register).copy() for picture in (back, bottom)]
+    return [sheet[deep:].copy(), others[0], sheet[:deep].copy(), others[1]]
 
 
 def shift_print(picture: Picture, px_per_mm: float, shift_mm: Float[np.ndarray, "2"]) -> Picture:

@@ -1,11 +1,12 @@
 """A book: paperback or hardcover, printed or in cloth, its pages seen on three sides; perhaps shrink-wrapped."""
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from ...sim.scene import Material, Part
 from ..artwork import Artwork, draw_artwork, fractal_noise
@@ -18,6 +19,7 @@ from .board import board_box, fold_relief, ticks
 from .boardprint import stroke
 from .bookcover import book_title, paint_book
 from .product import Hinge, Product, catalogue_entry
+from .ranges import within
 
 PANELS = ("back", "spine", "front", "back joint", "front joint")
 """A joint is the strip between the spine and the line at which a cover turns."""
@@ -33,23 +35,22 @@ class BookConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    height_mm: tuple[float, float] = Field(default=(170.0, 260.0), description="height of the cover")
-    width_share: tuple[float, float] = Field(default=(0.62, 0.8), description="width over height")
-    thickness_mm: tuple[float, float] = Field(default=(12.0, 45.0), description="over both covers")
+    height_mm: Annotated[tuple[float, float], within(80, 450)] = Field(
+        default=(170.0, 260.0), description="height of the cover"
+    )
+    width_share: Annotated[tuple[float, float], within(0.4, 1.5)] = Field(
+        default=(0.62, 0.8), description="width over height"
+    )
+    thickness_mm: Annotated[tuple[float, float], within(6, 90)] = Field(
+        default=(12.0, 45.0), description="over both covers"
+    )
     hardcover_share: float = Field(default=0.5, ge=0, le=1, description="share of hardcovers; the rest are paperbacks")
     cloth_share: float = Field(default=0.2, ge=0, le=1, description="share of hardcovers in cloth, not printed paper")
     wrapped_share: float = Field(default=0.15, ge=0, le=1, description="share shrink-wrapped in clear film")
     ajar_share: float = Field(default=0.2, ge=0, le=1, description="share whose cover stands open a little, by nature")
-    bow_mm: tuple[float, float] = Field(default=(0.0, 0.9), description="benign bow of each cover, no damage")
-
-    @model_validator(mode="after")
-    def _possible(self) -> "BookConfig":
-        limits = {"height_mm": (80, 450), "width_share": (0.4, 1.5), "thickness_mm": (6, 90), "bow_mm": (0, 4)}
-        for name, (low, high) in limits.items():
-            a, b = getattr(self, name)
-            if not low <= a <= b <= high:
-                raise ValueError(f"{name} is {(a, b)}; give (lowest, highest) within {low}-{high}")
-        return self
+    bow_mm: Annotated[tuple[float, float], within(0, 4)] = Field(
+        default=(0.0, 0.9), description="benign bow of each cover, no damage"
+    )
 
 
 @dataclass(frozen=True)

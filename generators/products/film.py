@@ -1,43 +1,27 @@
 """Filled bags of film: how they are filled, the fine form of their seals and wrinkles, what is seen inside."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, model_validator
 from scipy.ndimage import maximum_filter1d
 from scipy.spatial import KDTree
 
 from ...sim.scene import Material, Part
+from ..atlas import Atlas
 from ..inflate import Filling, inflate
-from ..materials import Stock
-from ..mesh import Relief, mesh_edges, vertex_normals
-from ..shapes import Mesh, solid
-from .bag import Bag, Cut, facing, film_of, part_layers, place, resample, sew
+from ..materials import Stock, back_and_edge
+from ..mesh import Relief, Sheet, make_sheet, mesh_edges, vertex_normals
+from ..shapes import Mesh, mesh_uv, solid
+from .bag import PANELS, Bag, Cut, facing, film_of, part_layers, place, resample, sew
 
 Ask = Callable[[Bag], Filling]
 Form = Callable[[Float[np.ndarray, " n"], Float[np.ndarray, " n"], Float[np.ndarray, " n"]], Float[np.ndarray, " n"]]
 """Height [m] outwards over x, t [m] of the flat bag and side (1 front, -1 back, 0 where they meet and in a gusset)."""
 GAP_M = 0.0004
-CALM = 80
+CALM = 60
 """Sweeps that only restore lengths, at the end."""
-
-
-class BagConfig(BaseModel):
-    """What configs of bags share: ranges rise and keep within what can be sewn and filled."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {}
-
-    @model_validator(mode="after")
-    def _possible(self) -> "BagConfig":
-        for name, (least, most) in self.limits.items():
-            low, high = getattr(self, name)
-            if not least <= low <= high <= most:
-                raise ValueError(f"{name} is {low:g} to {high:g}; give a rising range within {least:g} to {most:g}")
-        return self
 
 
 @dataclass(frozen=True)
@@ -111,7 +95,7 @@ def fill_bag(
     wrinkle_m: float,
     gap_m: float = GAP_M,
     ask_piece: Ask | None = None,
-    sweeps: tuple[int, int, int] = (320, 70, 80),
+    sweeps: tuple[int, int, int] = (210, 70, 60),
 ) -> Filled:
     """Fill the product on a coarse mesh, then this piece of it: wrinkled anew, on the coarse mesh and on the fine one.
 
@@ -329,3 +313,13 @@ def teabag_volume(width: float, height: float) -> float:
 def as_mesh(filled: Filled) -> Mesh:
     """The wall with its places in the panels."""
     return Mesh(filled.vertices, filled.bag.faces, np.clip(filled.bag.st, 0, 1), filled.bag.panel)
+
+
+def bag_sheet(name: str, filled: Filled, stock: Stock, atlas: Atlas, print_: Material, relief: Relief) -> Sheet:
+    """The wall as a sheet that can be damaged."""
+    bag = filled.bag
+    return make_sheet(
+        name, filled.vertices, bag.faces, mesh_uv(as_mesh(filled), atlas), np.zeros(len(bag.faces), np.uint8),
+        (print_, *back_and_edge(stock)), stock.mechanics, thickness_mm=stock.thickness_mm, levels=1,
+        crease_deg=stock.crease_deg, relief=relief, panel=bag.panel, panels=PANELS if bag.gusset.size else PANELS[:2],
+    )  # fmt: skip

@@ -15,7 +15,7 @@ Picture = UInt8[np.ndarray, "_ _ 3"]
 
 
 def paint_inset(
-    artwork: Artwork, kind: PanelKind, patch: Patch, *, top_m: float, bottom_m: float, side_m: float
+    artwork: Artwork, kind: PanelKind, patch: Patch, top_m: float, bottom_m: float, side_m: float
 ) -> Picture:
     """A panel whose design keeps clear of seals and of what curves away; its ground runs on to the border."""
     width, height = patch.picture_size
@@ -71,21 +71,24 @@ def paint_fin(picture: Picture, px_per_mm: float, ink: Ink, *, width_mm: float =
 
 def metal_and_gloss(
     artwork: Artwork, atlas: Atlas, pictures: Sequence[Picture], *, metal: bool, rng: np.random.Generator
-) -> Picture:
+) -> Picture | None:
     """Roughness and metal of the print: ink over white hides the metal of the film, ink without it shines through.
 
-    Bare are the inks near the pack's ground or accent, whichever the draw says, and what is left grey.
+    None without metal: such a film is of one gloss. Bare are the inks near the pack's ground or accent, whichever the
+    draw says, and what is left grey.
     """
     side = 512
     small = _shrink(atlas, side)
     bare = np.array(artwork.ground if rng.random() < 0.5 else artwork.accent, np.float32)
     share, grain = rng.uniform(0.55, 1.0), rng.uniform(0.75, 1.0)
+    if not metal:
+        return None
     maps = []
     for picture, patch in zip(pictures, small.patches, strict=True):
         tiny = cv2.resize(picture, patch.picture_size, interpolation=cv2.INTER_AREA).astype(np.float32)
         near = np.exp(-((np.linalg.norm(tiny - bare, axis=2) / 60) ** 2))
         grey = np.exp(-((np.ptp(tiny, axis=2) / 14) ** 2)) * (tiny.mean(axis=2) > 110) * (tiny.mean(axis=2) < 225)
-        shine = np.maximum(near * share, grey) if metal else np.zeros_like(near)
+        shine = np.maximum(near * share, grey)
         rough = 255 * (grain + (1 - grain) * (1 - shine))
         maps.append(np.stack([np.zeros_like(shine), rough, 255 * shine], -1).astype(np.uint8))
     out = np.full((side, side, 3), 255, np.uint8)

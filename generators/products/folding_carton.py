@@ -1,12 +1,13 @@
 """A folding carton: tucked or glued ends, perhaps a window, a hang tab, a tear strip; something in it."""
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from ..artwork import Artwork, Ink, PanelKind, draw_artwork, paint_panel
+from ..artwork import Artwork, Ink, draw_artwork, paste_seal
 from ..atlas import Atlas, pack_atlas, paint_atlas
 from ..design import Design, stream
 from ..materials import STOCKS, Stock, back_and_edge, printed
@@ -21,14 +22,17 @@ from .board import (
     film_sheet,
     flat_mesh,
     fold_relief,
+    notch_outline,
     sheet_points,
     slit_relief,
     superellipse,
     ticks,
+    tuck_flap,
 )
-from .boardprint import area, crumple, cut_edge, extent_mm, perforation, shift_print, slit, stroke, thumb_notch
+from .boardprint import area, crumple, cut_edge, extent_mm, half_disc, perforation, print_box, slit, stroke
 from .filling import Filling, fill_box
 from .product import Hinge, Product, catalogue_entry
+from .ranges import within
 
 GOODS: dict[str, tuple[tuple[float, float], Filling, bool]] = {
     "biscuits": ((220, 380), "tray", False),
@@ -44,8 +48,8 @@ GOODS: dict[str, tuple[tuple[float, float], Filling, bool]] = {
     "chocolate": ((350, 650), "tray", False),
     "tablets": ((180, 350), "tray", False),
     "toys": ((120, 300), "tray", False),
-    "shampoo": ((500, 800), "bottle", False),
-    "cream": ((400, 700), "bottle", False),
+    "shampoo": ((500, 800), "bottle", True),
+    "cream": ((400, 700), "bottle", True),
     "cosmetics": ((300, 650), "bottle", False),
     "candles": ((400, 700), "block", False),
     "electronics": ((250, 700), "block", False),
@@ -72,30 +76,25 @@ class FoldingCartonConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    long_mm: tuple[float, float] = Field(default=(90.0, 230.0), description="longest side")
-    middle_share: tuple[float, float] = Field(default=(0.5, 0.9), description="middle side over longest")
-    short_share: tuple[float, float] = Field(default=(0.2, 0.6), description="shortest side over longest")
-    bow_mm: tuple[float, float] = Field(default=(0.0, 1.2), description="benign outward bow of each panel, no damage")
+    long_mm: Annotated[tuple[float, float], within(30, 600)] = Field(default=(90.0, 230.0), description="longest side")
+    middle_share: Annotated[tuple[float, float], within(0.2, 1)] = Field(
+        default=(0.5, 0.9), description="middle side over longest"
+    )
+    short_share: Annotated[tuple[float, float], within(0.1, 1)] = Field(
+        default=(0.2, 0.6), description="shortest side over longest"
+    )
+    bow_mm: Annotated[tuple[float, float], within(0, 5)] = Field(
+        default=(0.0, 1.2), description="benign outward bow of each panel, no damage"
+    )
     window_share: float = Field(default=0.15, ge=0, le=1, description="share with a film window in front")
     hang_hole_share: float = Field(default=0.12, ge=0, le=1, description="share with a hang tab and its hole")
     perforation_share: float = Field(default=0.15, ge=0, le=1, description="share with a tear strip or a shelf cut")
     notch_share: float = Field(default=0.1, ge=0, le=1, description="share with a thumb notch")
     kraft_share: float = Field(default=0.15, ge=0, le=1, description="share of uncoated brown board")
+    seal_share: float = Field(default=0.1, ge=0, le=1, description="share with a seal stuck over the top's front edge")
     crushed_look_share: float = Field(
         default=0.05, ge=0, le=1, description="share printed as if crumpled, by design and not by damage"
     )
-
-    @model_validator(mode="after")
-    def _possible(self) -> "FoldingCartonConfig":
-        if not 30 <= self.long_mm[0] <= self.long_mm[1] <= 600:
-            raise ValueError(f"long_mm is {self.long_mm}; give (lowest, highest) within 30-600 mm")
-        for name, low in (("middle_share", 0.2), ("short_share", 0.1)):
-            a, b = getattr(self, name)
-            if not low <= a <= b <= 1:
-                raise ValueError(f"{name} is {(a, b)}; give (lowest, highest) within {low}-1")
-        if not 0 <= self.bow_mm[0] <= self.bow_mm[1] <= 5:
-            raise ValueError(f"bow_mm is {self.bow_mm}; give (lowest, highest) within 0-5 mm")
-        return self
 
 
 @dataclass(frozen=True)
@@ -114,8 +113,11 @@ class _Carton:
     """Height of the hang tab [m]; 0 without."""
     tear: str | None
     """strip, shelf or corner: what is perforated."""
-    notch: bool
+    notch: float
+    """Radius of the thumb notch [m]; 0 without."""
     crushed: bool
+    seal: float | None
+    """How far right a seal sticks over the top's front edge."""
 
     @property
     def board(self) -> Ink:
@@ -151,11 +153,13 @@ def _draw_form(config: FoldingCartonConfig, design: Design) -> _Carton:
     outline = superellipse(
         middle_at, (float(half[0]), float(half[1])), power=float(rng.choice([2.0, 3.0, 5.0, 9.0])), step=0.003
     )
+    seal = float(rng.choice([0.06, 0.5, 0.94])) if rng.random() < config.seal_share else None
     return _Carton(
         category=category, size=size, ends=ends, kraft=kraft, window=outline if window else None,
         tab=float(np.clip(0.3 * size[0], 0.028, 0.045)) if hang and size.max() < 0.19 else 0.0,
         tear=str(rng.choice(["strip", "shelf", "corner"])) if tear and not window else None,
-        notch=notch and ends == "tuck", crushed=crushed,
+        notch=min(0.009, 0.16 * float(size[0])) if notch and ends == "tuck" else 0.0, crushed=crushed,
+        seal=None if notch else seal,
     )  # fmt: skip
 
 
@@ -205,7 +209,7 @@ def _print_openings(form: _Carton, art: Artwork, pictures: list[UInt8[np.ndarray
         spout = [(0.2 * wide, 0.0), (0.2 * wide, 0.16 * h), (0.5 * wide, 0.2 * h), (0.8 * wide, 0.16 * h)]
         perforation(right, scale, [*spout, (0.8 * wide, 0.0)], dash_mm=2.0, gap_mm=1.4)
     if form.notch:
-        thumb_notch(front, scale, (0.5 * w, 0.0), min(9.0, 0.16 * w), form.board)
+        stroke(front, scale, half_disc((0.5 * w, 0.0), 1000 * form.notch), 0.5, form.board)
     if form.window is not None:
         ring = [(1000 * float(x), h - 1000 * float(y)) for x, y in [*form.window, form.window[0]]]
         stroke(front, scale, ring, 5.0, art.accent, opacity=0.9)
@@ -221,17 +225,16 @@ def _kraft_ground(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w
 def _paint(
     form: _Carton, art: Artwork, atlas: Atlas, design: Design, register: Float[np.ndarray, "2"]
 ) -> UInt8[np.ndarray, "s s 3"]:
-    kinds: tuple[PanelKind, ...] = ("front", "side", "back", "side", "top", "bottom")
     scale, rng = atlas.patches[0].px_per_mm, stream(design, "layout")
-    pictures = []
-    for kind, patch in zip(kinds, atlas.patches, strict=False):
-        picture = paint_panel(art, kind, *patch.picture_size, px_per_mm=scale)
-        picture = shift_print(picture, scale, register).copy()
-        if form.crushed:
-            picture = crumple(picture, rng, strength=1.0)
-        pictures.append(_kraft_ground(picture) if form.kraft else picture)
+    pictures = print_box(art, atlas, register)
+    if form.crushed:
+        pictures = [crumple(picture, rng, strength=1.0) for picture in pictures]
+    if form.kraft:
+        pictures = [_kraft_ground(picture) for picture in pictures]
     _print_openings(form, art, pictures, scale)
     _print_ends(form, pictures, scale)
+    if form.seal is not None:
+        paste_seal(art, pictures[4], pictures[0], share=form.seal, px_per_mm=scale)
     if form.tab:
         patch = atlas.patches[6]
         tab = pictures[2][: patch.picture_size[1]].copy()
@@ -265,6 +268,23 @@ def _hang_tab(form: _Carton) -> Mesh:
     return Mesh(place, faces, st[faces], np.full(len(faces), 6, np.uint8))
 
 
+def _openings(form: _Carton):
+    """Outlines cut from the front [m], and rows of vertices per axis: at a notch's ends and along perforations."""
+    outlines, x = [] if form.window is None else [form.window], float(form.size[0]) / 2
+    across = (x - form.notch, x + form.notch) if form.notch else ()
+    if form.notch:
+        outlines.append(notch_outline((x, float(form.size[2])), form.notch, step=0.0028))
+    return outlines, (across, (), tuple(at for at, _ in _tears(form)))
+
+
+def _tears(form: _Carton) -> list[tuple[float, tuple[int, ...]]]:
+    """Height [m] of each level perforation and the panels that it crosses; others are printed only."""
+    high = float(form.size[2])
+    if form.tear == "strip":
+        return [(0.8 * high, (0, 1, 3)), (0.8 * high - 0.008, (0, 1, 3))]
+    return [(0.4 * high, (0,))] if form.tear == "shelf" else []
+
+
 def _reliefs(form: _Carton, bow: Float[np.ndarray, "6"], radius: float) -> Relief:
     """Bow, round folds, and the slit along the tuck's fold."""
     if form.window is not None:
@@ -272,6 +292,8 @@ def _reliefs(form: _Carton, bow: Float[np.ndarray, "6"], radius: float) -> Relie
     parts = [bow_relief(form.size, bow), fold_relief(form.size, radius)]
     if form.ends == "tuck":
         parts.append(slit_relief(form.size, 4, axis=1, at=FOLD_M / 2, half=FOLD_M / 2, depth=0.00035))
+    for at, panels in _tears(form):  # a perforation is pressed in where its knife went through
+        parts += [slit_relief(form.size, k, axis=1, at=at, half=0.0025, depth=0.0002) for k in panels]
     return add_relief(*parts)
 
 
@@ -279,7 +301,8 @@ def _walls(
     form: _Carton, art: Artwork, design: Design, bow: Float[np.ndarray, "6"], register: Float[np.ndarray, "2"]
 ) -> tuple[Sheet, ...]:
     stock, size = form.stock, form.size
-    mesh = board_box(size, stock.mechanics.spacing_mm / 1000, holes={} if form.window is None else {0: form.window})
+    openings, rows = _openings(form)
+    mesh = board_box(size, stock.mechanics.spacing_mm / 1000, holes={0: openings}, marks=rows)
     sides = [(1000 * float(np.linalg.norm(u)), 1000 * float(np.linalg.norm(v))) for _, u, v in box_panels(size)]
     if form.tab:
         sides.append((sides[2][0], 1000 * form.tab))
@@ -306,18 +329,28 @@ def _walls(
                 crease_deg=48.0, panels=("tab",),
             )
         )  # fmt: skip
+    if form.notch:
+        sheets.append(tuck_flap(size, stock, wide=float(size[0]) - 0.004, high=min(0.018, 0.25 * float(size[2]))))
     if form.window is not None:
         sheets.append(film_sheet(size, form.window, depth=stock.thickness_mm / 1000 + 0.0002))
     return tuple(sheets)
 
 
-def _hinges(size: Float[np.ndarray, "3"], ends: str) -> tuple[Hinge, ...]:
-    x, y, z = (float(v) / 2 for v in size)
-    closed = "tuck" if ends == "tuck" else "glue"
+def _hinges(form: _Carton) -> tuple[Hinge, ...]:
+    x, y, z = (float(v) / 2 for v in form.size)
+    closed = "tuck" if form.ends == "tuck" else "glue"
     return (
-        Hinge("top flap", ("top",), (x, y, 2 * z), (-x, y, 2 * z), 150.0, closed),
+        Hinge(
+            "top flap", ("top", "tuck flap") if form.notch else ("top",), (x, y, 2 * z), (-x, y, 2 * z), 150.0, closed
+        ),
         Hinge("bottom flap", ("bottom",), (-x, y, 0), (x, y, 0), 150.0, closed),
     )
+
+
+def _fill_ml(inner: Float[np.ndarray, "3"], kind: Filling) -> float:
+    """A bottle is round and has a neck; a bag fills a carton better."""
+    litres = 1000 * float(np.prod(inner))
+    return 550 * litres * float(inner[:2].min() / inner[:2].max()) if kind == "bottle" else 800 * litres
 
 
 def build_folding_carton(item_identifier: str, config: FoldingCartonConfig, design: Design) -> Product:
@@ -346,7 +379,8 @@ def build_folding_carton(item_identifier: str, config: FoldingCartonConfig, desi
     walls = 2 * (x * y + y * z + x * z) * form.stock.thickness_mm * form.stock.density_kg_m3  # g: m² mm kg/m³
     looks = {
         "bow": bowed, "window": form.window is not None, "hang_hole": form.tab > 0,
-        "perforation": form.tear is not None, "thumb_notch": form.notch, "crushed_look": form.crushed,
+        "perforation": form.tear is not None, "thumb_notch": form.notch > 0, "crushed_look": form.crushed,
+        "closure_seal": form.seal is not None,
     }  # fmt: skip
     mass = float(net + walls)
     return Product(
@@ -356,7 +390,7 @@ def build_folding_carton(item_identifier: str, config: FoldingCartonConfig, desi
         attributes=catalogue_entry(
             art, category=form.category, size_m=form.size + np.array([0, 0, form.tab]), mass_g=mass
         ),
-        mass_g=mass, hinges=_hinges(form.size, form.ends),
+        mass_g=mass, hinges=_hinges(form),
         lookalikes=tuple(sorted(name for name, has in looks.items() if has)),
-        fill_ml=1000 * float(np.prod(inner)) * 0.8 if pours else 0.0,
+        fill_ml=_fill_ml(inner, kind) if pours else 0.0,
     )  # fmt: skip

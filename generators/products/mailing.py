@@ -1,5 +1,6 @@
 """What is sent in mailers: an item held by the film, its place in it, the label, and the flap that closes it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -8,13 +9,16 @@ import numpy as np
 from jaxtyping import Float
 
 from ...sim.scene import Material, Part
-from ..artwork import draw_shipping_label
+from ..artwork import Artwork, draw_shipping_label
+from ..design import Design
 from ..inflate import Blob, Filling
+from ..mesh import Sheet
 from ..shapes import move, solid
 from .bag import Bag, Cut
 from .board import rounded_block
-from .film import Form
+from .film import Filled, Form
 from .filmprint import Picture
+from .product import Hinge, Product, catalogue_entry
 
 Goods = Literal["book", "box", "bottle", "clothing"]
 CLEAR_M = 0.0022
@@ -183,3 +187,29 @@ def paint_flap(picture: Picture, px_per_mm: float, cut: Cut, flap: float, *, str
     )
     low, high = round((1000 * flap - strip_mm - 5) * px_per_mm), round((1000 * flap - 5) * px_per_mm)
     picture[max(0, low) : high] = (picture[max(0, low) : high] * 0.93).astype(np.uint8)
+
+
+def mailer(
+    item_identifier: str, design: Design, artwork: Artwork, sheet: Sheet, filled: Filled, sent: Sent,
+    rng: np.random.Generator, *, flap: tuple[float, float], material: str, mass_g: float, looks: Mapping[str, bool],
+) -> Product:  # fmt: skip
+    """A filled mailer as a product; ``flap`` is its width and how far up its fold is [m]."""
+    r, g, b = (float(v) for v in rng.uniform(0.05, 0.7, 3))
+    item = Material(sent.goods, (r, g, b), 0.0, 0.9 if sent.goods == "clothing" else 0.45)
+    wide, at = flap[0] / 2, flap[1]
+    return Product(
+        item_identifier=item_identifier,
+        family=design.family,
+        shape="soft",
+        packaging="outer",
+        item_material=material,
+        sheets=(sheet,),
+        contents=sent_parts(sent, filled.shift, item),
+        core=sent_core(sent, filled.shift),
+        attributes=catalogue_entry(
+            artwork, category=design.family.replace("_", " "), size_m=filled.size_m, mass_g=mass_g
+        ),
+        mass_g=mass_g,
+        hinges=(Hinge("flap", ("back",), (-wide, at, 0.0), (wide, at, 0.0), 170.0, "glue"),),
+        lookalikes=tuple(sorted(name for name, has in looks.items() if has)),
+    )

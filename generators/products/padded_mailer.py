@@ -1,21 +1,18 @@
 """A padded mailer: kraft paper or film over bubbles, rounded by what is in it, with a flap at its back and a label."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
+from typing import Annotated
 
+import cv2
 import numpy as np
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from ...sim.scene import Material
-from ..artwork import Artwork, draw_artwork, draw_kraft, draw_text, paint_panel
+from ..artwork import Artwork, draw_artwork, draw_kraft, draw_text, paint_panel, toned
 from ..atlas import Atlas, pack_atlas, paint_atlas
 from ..design import Design, stream
-from ..materials import STOCKS, Stock, back_and_edge, printed
-from ..mesh import make_sheet
-from ..shapes import mesh_uv
-from .bag import PANELS, Cut
-from .film import BagConfig, Form, add_forms, as_mesh, crease_form, fill_bag, film_spacing, flat_relief, wrinkle_form
+from ..materials import STOCKS, Stock, printed
+from .bag import Cut
+from .film import Form, add_forms, bag_sheet, crease_form, fill_bag, film_spacing, flat_relief, wrinkle_form
 from .filmprint import Picture
 from .mailing import (
     CATEGORIES,
@@ -24,13 +21,13 @@ from .mailing import (
     draw_sent,
     flap_form,
     hold,
+    mailer,
     paint_flap,
     paint_label,
-    sent_core,
-    sent_parts,
     shift_sent,
 )
-from .product import Hinge, Product, catalogue_entry
+from .product import Product
+from .ranges import within
 
 LOOKS = ("kraft", "white paper", "film", "printed film")
 KRAFT = np.array([196.0, 160.0, 120.0])
@@ -43,50 +40,50 @@ PADDING_M = 0.0035
 """Bubbles between item and paper round its edges."""
 
 
-class PaddedMailerConfig(BagConfig):
+class PaddedMailerConfig(BaseModel):
     """Ranges from which each mailer is drawn."""
 
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "width_mm": (90, 400),
-        "slenderness": (0.8, 2),
-        "seal_mm": (5, 20),
-        "thick_share": (0.02, 0.35),
-        "air": (1, 3),
-        "bubble_pitch_mm": (6, 30),
-        "wrinkle_mm": (0, 8),
-        "creases": (0, 60),
-    }
-    width_mm: tuple[float, float] = Field(default=(120.0, 240.0), description="width of the flat mailer, 90-400 mm")
-    slenderness: tuple[float, float] = Field(
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width_mm: Annotated[tuple[float, float], within(90, 400)] = Field(
+        default=(120.0, 240.0), description="width of the flat mailer, 90-400 mm"
+    )
+    slenderness: Annotated[tuple[float, float], within(0.8, 2)] = Field(
         default=(1.25, 1.6), description="height over width of the flat mailer, 0.8-2"
     )
-    seal_mm: tuple[float, float] = Field(default=(8.0, 13.0), description="width of the side seals, 5-20 mm")
-    thick_share: tuple[float, float] = Field(
+    seal_mm: Annotated[tuple[float, float], within(5, 20)] = Field(
+        default=(8.0, 13.0), description="width of the side seals, 5-20 mm"
+    )
+    thick_share: Annotated[tuple[float, float], within(0.02, 0.35)] = Field(
         default=(0.12, 0.3), description="thickness of the item over the mailer's width, 0.02-0.35"
     )
-    air: tuple[float, float] = Field(
+    air: Annotated[tuple[float, float], within(1, 3)] = Field(
         default=(1.45, 2.1), description="what the wall encloses over the item's volume, 1-3"
     )
-    bubble_pitch_mm: tuple[float, float] = Field(default=(10.0, 13.5), description="distance of bubbles, 6-30 mm")
+    bubble_pitch_mm: Annotated[tuple[float, float], within(6, 30)] = Field(
+        default=(10.0, 13.5), description="distance of bubbles, 6-30 mm"
+    )
     label_share: float = Field(default=0.85, ge=0, le=1, description="mailers with a shipping label")
     look_shares: tuple[float, float, float, float] = Field(
         default=(0.5, 0.2, 0.18, 0.12), description="kraft, white paper, white or silver film, printed film"
     )
-    wrinkle_mm: tuple[float, float] = Field(
+    wrinkle_mm: Annotated[tuple[float, float], within(0, 8)] = Field(
         default=(0.8, 2.5), description="how far the wall is pushed at random, 0-8 mm"
     )
-    creases: tuple[int, int] = Field(default=(0, 10), description="benign creases in the wall")
+    creases: Annotated[tuple[int, int], within(0, 60)] = Field(
+        default=(0, 10), description="benign creases in the wall"
+    )
 
 
 def _bubbles(x, t, pitch: float):
     """0 between bubbles, 1 on top of one: a triangular lattice of flat domes."""
-    row = pitch * np.sqrt(3) / 2
-    best = np.full(np.shape(x), np.inf)
+    tall = float(3**0.5)  # the lattice repeats after one pitch across and this many up
+    best = np.float32(np.inf)
     for shift in (0.0, 0.5):
         dx = np.mod(x / pitch - shift + 0.5, 1.0) - 0.5
-        dt = np.mod(t / (2 * row) - shift + 0.5, 1.0) - 0.5
-        best = np.minimum(best, (dx * pitch) ** 2 + (dt * 2 * row) ** 2)
-    return np.clip(1 - best / (0.47 * pitch) ** 2, 0, 1) ** 0.6
+        dt = np.mod(t / (tall * pitch) - shift + 0.5, 1.0) - 0.5
+        best = np.minimum(best, dx**2 + (dt * tall) ** 2)
+    return np.clip(1 - best / 0.47**2, 0, 1) ** 0.6
 
 
 def _bubble_form(cut: Cut, pitch: float, rise: float) -> Form:
@@ -107,12 +104,9 @@ def _paint_walls(artwork: Artwork, atlas: Atlas, look: str, design: Design) -> l
         if look == "printed film":
             picture = paint_panel(artwork, "plain", wide, high, px_per_mm=patch.px_per_mm).copy()
         else:
-            half = draw_kraft(rng, max(16, wide), max(16, high))
-            if look == "kraft":
-                picture = np.clip(half * (tone / half.mean(axis=(0, 1))).astype(np.float32), 0, 255).astype(np.uint8)
-            else:
-                grey = half.mean(axis=2, keepdims=True)
-                picture = np.clip(236 + 0.5 * (grey - grey.mean()) * np.ones(3), 0, 250).astype(np.uint8)
+            fibres = cv2.cvtColor(draw_kraft(rng, max(16, wide), max(16, high)), cv2.COLOR_RGB2GRAY)
+            uneven = (fibres.astype(np.float32) / np.float32(cv2.mean(fibres)[0]) - 1).astype(np.float32)
+            picture = toned(uneven, tone) if look == "kraft" else toned(np.float32(0.3) * uneven, np.full(3, 236.0))
         if kind == "front" and rng.random() < 0.6:
             ink = (60, 48, 36) if look == "kraft" else (50, 70, 120) if look != "printed film" else artwork.ink
             box = (int(0.1 * wide), int(0.045 * high), int(0.34 * wide), int(0.05 * high))
@@ -130,10 +124,12 @@ def _paint(
         high, wide = picture.shape[:2]
         x = (np.arange(wide, dtype=np.float32) + 0.5) / patch.px_per_mm / 1000 - cut.width / 2
         t = cut.height - (np.arange(high, dtype=np.float32) + 0.5) / patch.px_per_mm / 1000
-        worn = _bubbles(np.where(k == 0, x, -x)[None], t[:, None], pitch).astype(np.float32)
         seal = np.abs(x) > cut.width / 2 - cut.side_seal
-        gain = np.where(seal[None], 0.95 + 0.035 * np.cos(2 * np.pi * t[:, None] / 0.0025), 0.955 + 0.06 * worn)
-        picture[:] = np.clip(picture * gain[..., None].astype(np.float32), 0, 255).astype(np.uint8)
+        worn = _bubbles((x if k == 0 else -x)[None, ::2], t[::2, None], pitch)  # half as fine: they are large
+        gain = 191 + 12 * cv2.resize(worn, (wide, high), interpolation=cv2.INTER_LINEAR)
+        gain[:, seal] = 200 * (0.95 + 0.035 * np.cos(2 * np.pi * t[:, None] / 0.0025))
+        shade = cv2.merge([np.round(gain).astype(np.uint8)] * 3)
+        cv2.multiply(picture, shade, picture, scale=1 / 200)
     paint_flap(pictures[1], atlas.patches[1].px_per_mm, cut, flap, strip_mm=14.0)
     return pictures
 
@@ -162,7 +158,7 @@ def build_padded_mailer(item_identifier: str, config: PaddedMailerConfig, design
     filled = fill_bag(
         cut, film_spacing(stock, cut, most=6000), hold(sent, volume, gap), standing=False, volume_m3=1.4 * sent.volume,
         bending=0.35, rng=specimen, wrinkle_m=specimen.uniform(*config.wrinkle_mm) / 1000, gap_m=gap,
-        ask_piece=hold(own, volume, gap), sweeps=(240, 100, 80),
+        ask_piece=hold(own, volume, gap), sweeps=(170, 80, 60),
     )  # fmt: skip
     mass = 1000 * sent.volume * DENSITY[goods] + 25
     artwork = draw_artwork(design, CATEGORIES[goods], net="1 piece")
@@ -180,28 +176,11 @@ def build_padded_mailer(item_identifier: str, config: PaddedMailerConfig, design
         crease_form(cut, specimen, count=creases, rise=0.0009),
         flap_form(cut, flap, rise=0.0008),
     )
-    bag = filled.bag
-    sheet = make_sheet(
-        "wall", filled.vertices, bag.faces, mesh_uv(as_mesh(filled), atlas), np.zeros(len(bag.faces), np.uint8),
-        (printed(stock, colours, paint_atlas(atlas, pictures)), *back_and_edge(stock)), stock.mechanics,
-        thickness_mm=stock.thickness_mm, levels=1, crease_deg=stock.crease_deg, relief=flat_relief(filled, form),
-        panel=bag.panel, panels=PANELS[:2],
-    )  # fmt: skip
-    r, g, b = (float(v) for v in rng.uniform(0.05, 0.7, 3))
-    item = Material(goods, (r, g, b), 0.0, 0.9 if goods == "clothing" else 0.45)
-    at = height / 2 - flap
-    marks = {"bubbles": True, "tape": label, "folds": creases > 0}
-    return Product(
-        item_identifier=item_identifier,
-        family="padded_mailer",
-        shape="soft",
-        packaging="outer",
-        item_material="paper" if paper else "plastic_bubble_wrap",
-        sheets=(sheet,),
-        contents=sent_parts(own, filled.shift, item),
-        core=sent_core(own, filled.shift),
-        attributes=catalogue_entry(artwork, category="padded mailer", size_m=filled.size_m, mass_g=mass),
-        mass_g=mass,
-        hinges=(Hinge("flap", ("back",), (-width / 2, at, 0.0), (width / 2, at, 0.0), 170.0, "glue"),),
-        lookalikes=tuple(sorted(name for name, has in marks.items() if has)),
+    sheet = bag_sheet(
+        "wall", filled, stock, atlas, printed(stock, colours, paint_atlas(atlas, pictures)), flat_relief(filled, form)
     )
+    marks = {"bubbles": True, "tape": label, "folds": creases > 0}
+    return mailer(
+        item_identifier, design, artwork, sheet, filled, own, rng, flap=(width, height / 2 - flap),
+        material="paper" if paper else "plastic_bubble_wrap", mass_g=mass, looks=marks,
+    )  # fmt: skip

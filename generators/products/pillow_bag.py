@@ -1,25 +1,21 @@
 """A pillow bag: a tube of film with a fin at its back and crimped ends, blown up with gas around what is in it."""
 
-from collections.abc import Mapping
-from typing import ClassVar
+from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ...sim.scene import Material
 from ..artwork import Artwork, draw_artwork
 from ..atlas import Atlas, pack_atlas, paint_atlas
 from ..design import Design, stream
 from ..inflate import Filling
-from ..materials import STOCKS, back_and_edge, printed
-from ..mesh import make_sheet
-from ..shapes import mesh_uv
-from .bag import PANELS, Bag, Cut
+from ..materials import STOCKS, printed
+from .bag import Bag, Cut
 from .filling import granules
 from .film import (
-    BagConfig,
     add_forms,
-    as_mesh,
+    bag_sheet,
     crease_form,
     crimp_form,
     fill_bag,
@@ -32,6 +28,7 @@ from .film import (
 )
 from .filmprint import Picture, metal_and_gloss, paint_crimp, paint_fin, paint_inset
 from .product import Hinge, Product, catalogue_entry
+from .ranges import within
 
 GOODS = {
     "crisps": (70.0, (0.62, 0.4, 0.1), 32),
@@ -42,32 +39,34 @@ GOODS = {
 """Mass per volume of bag [g/l], colour and size of the pieces [px] by what is in it."""
 
 
-class PillowBagConfig(BagConfig):
+class PillowBagConfig(BaseModel):
     """Ranges from which each bag is drawn."""
 
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "width_mm": (80, 320),
-        "slenderness": (1, 2.5),
-        "seal_mm": (6, 25),
-        "fullness": (0.3, 1),
-        "wrinkle_mm": (0, 5),
-        "creases": (0, 60),
-    }
-    width_mm: tuple[float, float] = Field(default=(125.0, 205.0), description="width of the flat bag, 80-320 mm")
-    slenderness: tuple[float, float] = Field(
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width_mm: Annotated[tuple[float, float], within(80, 320)] = Field(
+        default=(125.0, 205.0), description="width of the flat bag, 80-320 mm"
+    )
+    slenderness: Annotated[tuple[float, float], within(1, 2.5)] = Field(
         default=(1.25, 1.6), description="height over width of the flat bag, 1-2.5"
     )
-    seal_mm: tuple[float, float] = Field(default=(10.0, 15.0), description="height of the crimped ends, 6-25 mm")
-    fullness: tuple[float, float] = Field(default=(0.68, 0.95), description="gas and goods over what the bag can hold")
+    seal_mm: Annotated[tuple[float, float], within(6, 25)] = Field(
+        default=(10.0, 15.0), description="height of the crimped ends, 6-25 mm"
+    )
+    fullness: Annotated[tuple[float, float], within(0.3, 1)] = Field(
+        default=(0.68, 0.95), description="gas and goods over what the bag can hold"
+    )
     metallised_share: float = Field(default=0.35, ge=0, le=1, description="bags with bare metal in their print")
     matt_share: float = Field(default=0.2, ge=0, le=1, description="bags of matt film")
     zigzag_share: float = Field(
         default=0.75, ge=0, le=1, description="bags with zigzag ends; the others are cut straight"
     )
-    wrinkle_mm: tuple[float, float] = Field(
+    wrinkle_mm: Annotated[tuple[float, float], within(0, 5)] = Field(
         default=(0.6, 2.2), description="how far the film is pushed at random, 0-5 mm"
     )
-    creases: tuple[int, int] = Field(default=(0, 14), description="benign creases in the film")
+    creases: Annotated[tuple[int, int], within(0, 60)] = Field(
+        default=(0, 14), description="benign creases in the film"
+    )
 
 
 def _draw_cut(config: PillowBagConfig, design: Design) -> tuple[Cut, float, float, bool]:
@@ -97,7 +96,7 @@ def _paint(artwork: Artwork, atlas: Atlas, cut: Cut, pitch: float, rng: np.rando
     pictures = []
     for kind, patch in zip(("front", "back"), atlas.patches, strict=True):
         seal = 1.15 * cut.top_seal
-        picture = paint_inset(artwork, kind, patch, top_m=seal, bottom_m=seal, side_m=0.03 * cut.width)
+        picture = paint_inset(artwork, kind, patch, seal, seal, 0.03 * cut.width)
         if kind == "back":
             paint_fin(picture, patch.px_per_mm, artwork.ground)
         paint_crimp(picture, patch.px_per_mm, cut, pitch=pitch, ink=ink)
@@ -126,7 +125,6 @@ def build_pillow_bag(item_identifier: str, config: PillowBagConfig, design: Desi
     artwork = draw_artwork(design, goods, net=f"{mass:.0f} g")
     atlas = pack_atlas([(1000 * cut.width, 1000 * cut.height)] * 2, design.texture_px)
     pictures = _paint(artwork, atlas, cut, pitch, rng)
-    bag = filled.bag
     texture = paint_atlas(atlas, pictures)
     gloss = metal_and_gloss(artwork, atlas, pictures, metal=metal, rng=colours)
     creases = int(specimen.integers(config.creases[0], config.creases[1] + 1))
@@ -136,12 +134,9 @@ def build_pillow_bag(item_identifier: str, config: PillowBagConfig, design: Desi
         wrinkle_form(cut, specimen, count=int(specimen.integers(14, 34)), rise=0.0013, length=0.035),
         crease_form(cut, specimen, count=creases, rise=0.0007),
     )
-    sheet = make_sheet(
-        "film", filled.vertices, bag.faces, mesh_uv(as_mesh(filled), atlas), np.zeros(len(bag.faces), np.uint8),
-        (printed(stock, colours, texture, gloss), *back_and_edge(stock)), stock.mechanics,
-        thickness_mm=stock.thickness_mm, levels=1, crease_deg=stock.crease_deg,
-        relief=flat_relief(filled, form, crimps), panel=bag.panel, panels=PANELS[:2],
-    )  # fmt: skip
+    sheet = bag_sheet(
+        "film", filled, stock, atlas, printed(stock, colours, texture, gloss), flat_relief(filled, form, crimps)
+    )
     pieces = Material(goods, (1.0, 1.0, 1.0), 0.0, 0.7, granules(design.number % 2, tone, grain))
     h, s, z = cut.height / 2, cut.top_seal, float(filled.size_m[2])
     return Product(

@@ -1,21 +1,17 @@
 """A poly mailer: plain or printed film around something flat, a flap stuck down at its back, a shipping label."""
 
-from collections.abc import Mapping
-from typing import ClassVar
+from typing import Annotated
 
 import cv2
 import numpy as np
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from ...sim.scene import Material
 from ..artwork import Artwork, draw_artwork, draw_text, fractal_noise, paint_panel
 from ..atlas import Atlas, pack_atlas, paint_atlas
 from ..design import Design, stream
-from ..materials import STOCKS, back_and_edge, printed
-from ..mesh import make_sheet
-from ..shapes import mesh_uv
-from .bag import PANELS, Cut
-from .film import BagConfig, add_forms, as_mesh, crease_form, fill_bag, film_spacing, flat_relief, wrinkle_form
+from ..materials import STOCKS, printed
+from .bag import Cut
+from .film import add_forms, bag_sheet, crease_form, fill_bag, film_spacing, flat_relief, wrinkle_form
 from .filmprint import Picture
 from .mailing import (
     CATEGORIES,
@@ -24,48 +20,47 @@ from .mailing import (
     draw_sent,
     flap_form,
     hold,
+    mailer,
     paint_flap,
     paint_label,
-    sent_core,
-    sent_parts,
     shift_sent,
 )
-from .product import Hinge, Product, catalogue_entry
+from .product import Product
+from .ranges import within
 
 LOOKS = ("grey", "white", "black", "tinted", "printed")
 
 
-class PolyMailerConfig(BagConfig):
+class PolyMailerConfig(BaseModel):
     """Ranges from which each mailer is drawn."""
 
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "width_mm": (100, 450),
-        "slenderness": (0.7, 2),
-        "seal_mm": (3, 15),
-        "thick_share": (0.02, 0.35),
-        "air": (1, 3),
-        "wrinkle_mm": (0, 8),
-        "creases": (0, 60),
-    }
-    width_mm: tuple[float, float] = Field(default=(165.0, 300.0), description="width of the flat mailer, 100-450 mm")
-    slenderness: tuple[float, float] = Field(
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width_mm: Annotated[tuple[float, float], within(100, 450)] = Field(
+        default=(165.0, 300.0), description="width of the flat mailer, 100-450 mm"
+    )
+    slenderness: Annotated[tuple[float, float], within(0.7, 2)] = Field(
         default=(1.1, 1.5), description="height over width of the flat mailer, 0.7-2"
     )
-    seal_mm: tuple[float, float] = Field(default=(4.0, 9.0), description="width of the side seals, 3-15 mm")
-    thick_share: tuple[float, float] = Field(
+    seal_mm: Annotated[tuple[float, float], within(3, 15)] = Field(
+        default=(4.0, 9.0), description="width of the side seals, 3-15 mm"
+    )
+    thick_share: Annotated[tuple[float, float], within(0.02, 0.35)] = Field(
         default=(0.07, 0.2), description="thickness of the item over the mailer's width, 0.02-0.35"
     )
-    air: tuple[float, float] = Field(
+    air: Annotated[tuple[float, float], within(1, 3)] = Field(
         default=(1.12, 1.6), description="what the film encloses over the item's volume, 1-3"
     )
     label_share: float = Field(default=0.85, ge=0, le=1, description="mailers with a shipping label")
     look_shares: tuple[float, float, float, float, float] = Field(
         default=(0.34, 0.2, 0.1, 0.14, 0.22), description="grey, white, black, tinted, printed film"
     )
-    wrinkle_mm: tuple[float, float] = Field(
+    wrinkle_mm: Annotated[tuple[float, float], within(0, 8)] = Field(
         default=(1.5, 4.5), description="how far the film is pushed at random, 0-8 mm"
     )
-    creases: tuple[int, int] = Field(default=(2, 22), description="benign creases in the film")
+    creases: Annotated[tuple[int, int], within(0, 60)] = Field(
+        default=(2, 22), description="benign creases in the film"
+    )
 
 
 def _ground(artwork: Artwork, look: str, rng: np.random.Generator) -> np.ndarray:
@@ -139,7 +134,7 @@ def build_poly_mailer(item_identifier: str, config: PolyMailerConfig, design: De
     filled = fill_bag(
         cut, film_spacing(stock, cut), hold(sent, volume, 4e-4), standing=False, volume_m3=1.3 * sent.volume,
         bending=0.06, rng=specimen, wrinkle_m=specimen.uniform(*config.wrinkle_mm) / 1000,
-        ask_piece=hold(own, volume * specimen.uniform(0.96, 1.04), 4e-4), sweeps=(240, 100, 80),
+        ask_piece=hold(own, volume * specimen.uniform(0.96, 1.04), 4e-4), sweeps=(170, 80, 60),
     )  # fmt: skip
     mass = 1000 * sent.volume * DENSITY[goods] + 15
     artwork = draw_artwork(design, CATEGORIES[goods], net="1 piece")
@@ -156,28 +151,11 @@ def build_poly_mailer(item_identifier: str, config: PolyMailerConfig, design: De
         crease_form(cut, specimen, count=creases, rise=0.0008),
         flap_form(cut, flap, rise=0.0005),
     )
-    bag = filled.bag
-    sheet = make_sheet(
-        "film", filled.vertices, bag.faces, mesh_uv(as_mesh(filled), atlas), np.zeros(len(bag.faces), np.uint8),
-        (printed(stock, colours, paint_atlas(atlas, pictures)), *back_and_edge(stock)), stock.mechanics,
-        thickness_mm=stock.thickness_mm, levels=1, crease_deg=stock.crease_deg, relief=flat_relief(filled, form),
-        panel=bag.panel, panels=PANELS[:2],
-    )  # fmt: skip
-    r, g, b = (float(v) for v in rng.uniform(0.05, 0.7, 3))
-    item = Material(goods, (r, g, b), 0.0, 0.9 if goods == "clothing" else 0.45)
-    at = height / 2 - flap
-    marks = {"tape": label, "wrinkles": True, "folds": creases > 0}
-    return Product(
-        item_identifier=item_identifier,
-        family="poly_mailer",
-        shape="soft",
-        packaging="outer",
-        item_material="plastic_loose_bag",
-        sheets=(sheet,),
-        contents=sent_parts(own, filled.shift, item),
-        core=sent_core(own, filled.shift),
-        attributes=catalogue_entry(artwork, category="poly mailer", size_m=filled.size_m, mass_g=mass),
-        mass_g=mass,
-        hinges=(Hinge("flap", ("back",), (-width / 2, at, 0.0), (width / 2, at, 0.0), 170.0, "glue"),),
-        lookalikes=tuple(sorted(name for name, has in marks.items() if has)),
+    sheet = bag_sheet(
+        "film", filled, stock, atlas, printed(stock, colours, paint_atlas(atlas, pictures)), flat_relief(filled, form)
     )
+    marks = {"tape": label, "wrinkles": True, "folds": creases > 0}
+    return mailer(
+        item_identifier, design, artwork, sheet, filled, own, rng, flap=(width, height / 2 - flap),
+        material="plastic_loose_bag", mass_g=mass, looks=marks,
+    )  # fmt: skip

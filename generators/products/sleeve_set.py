@@ -1,25 +1,38 @@
 """Several distinct pieces in one package: under a sleeve, in a narrower band, or in a gift box with a window."""
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from ...sim.scene import Material, Part
-from ..artwork import Artwork, PanelKind, draw_artwork, paint_panel
+from ..artwork import Artwork, draw_artwork
 from ..atlas import Atlas, pack_atlas, paint_atlas
 from ..design import Design, stream
 from ..materials import STOCKS, back_and_edge, printed
 from ..mesh import Sheet, make_sheet
 from ..shapes import BOX_PANELS, box_mesh, box_panels, join, mesh_uv, move, solid
-from .board import FOLD_M, add_relief, board_box, bow_relief, draw_bow, film_sheet, fold_relief, superellipse
-from .boardprint import cut_edge, shift_print, stroke
+from .board import (
+    FOLD_M,
+    add_relief,
+    board_box,
+    bow_relief,
+    draw_bow,
+    film_sheet,
+    fold_relief,
+    notch_outline,
+    superellipse,
+)
+from .boardprint import cut_edge, print_box, print_sleeve, stroke
 from .pieces import PIECES, PieceKind, flavour
 from .product import Hinge, Product, catalogue_entry
+from .ranges import choose, shares, within
 
 ENDS = (1, 3)
 """Panels that a sleeve lacks: it is open on its right and left."""
+FORMS = ("sleeve", "band", "gift_box")
 FREE_M = 0.0006
 """Around each piece."""
 
@@ -29,28 +42,22 @@ class SleeveSetConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pieces: tuple[int, int] = Field(default=(2, 6), description="how many pieces the set holds")
-    size_share: tuple[float, float] = Field(default=(0.8, 1.15), description="size of the pieces over their usual one")
-    bow_mm: tuple[float, float] = Field(default=(0.0, 0.7), description="benign outward bow of each panel, no damage")
-    forms: dict[str, float] = Field(
+    pieces: Annotated[tuple[int, int], within(1, 12)] = Field(
+        default=(2, 6), description="how many pieces the set holds"
+    )
+    size_share: Annotated[tuple[float, float], within(0.4, 3)] = Field(
+        default=(0.8, 1.15), description="size of the pieces over their usual one"
+    )
+    bow_mm: Annotated[tuple[float, float], within(0, 3)] = Field(
+        default=(0.0, 0.7), description="benign outward bow of each panel, no damage"
+    )
+    forms: Annotated[dict[str, float], shares(lambda name: name in FORMS, f"some of {', '.join(FORMS)}")] = Field(
         default={"sleeve": 0.3, "band": 0.3, "gift_box": 0.4},
         description="weights of the forms: sleeve, band, gift_box",
     )
     cutout_share: float = Field(default=0.5, ge=0, le=1, description="share of sleeves with an opening in front")
+    notch_share: float = Field(default=0.35, ge=0, le=1, description="share of sleeves with thumb notches at one end")
     window_share: float = Field(default=0.75, ge=0, le=1, description="share of gift boxes with a film window")
-
-    @model_validator(mode="after")
-    def _possible(self) -> "SleeveSetConfig":
-        if not 1 <= self.pieces[0] <= self.pieces[1] <= 12:
-            raise ValueError(f"pieces is {self.pieces}; a set holds (fewest, most) within 1-12 pieces")
-        if not 0.4 <= self.size_share[0] <= self.size_share[1] <= 3:
-            raise ValueError(f"size_share is {self.size_share}; give (lowest, highest) within 0.4-3")
-        if not 0 <= self.bow_mm[0] <= self.bow_mm[1] <= 3:
-            raise ValueError(f"bow_mm is {self.bow_mm}; give (lowest, highest) within 0-3 mm")
-        known = {"sleeve", "band", "gift_box"}
-        if set(self.forms) - known or sum(self.forms.values()) <= 0 or min(self.forms.values()) < 0:
-            raise ValueError(f"forms is {self.forms}; give weights of at least 0 for some of {sorted(known)}")
-        return self
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,8 @@ class _Set:
     """Length of the sleeve over that of the row of pieces."""
     hole: Float[np.ndarray, "k 2"] | None
     """Opening on the front panel."""
+    notch: float = 0.0
+    """Radius of the thumb notches at a sleeve's open end."""
 
     @property
     def count(self) -> int:
@@ -94,8 +103,7 @@ class _Set:
 
 def _draw_form(config: SleeveSetConfig, design: Design) -> _Set:
     rng = stream(design, "shape")
-    weights = np.array(list(config.forms.values()), float)
-    form = str(rng.choice(list(config.forms), p=weights / weights.sum()))
+    form = choose(rng, config.forms)
     count = int(rng.integers(config.pieces[0], config.pieces[1] + 1))
     kind = PIECES[int(rng.integers(len(PIECES)))]
     wide = rng.uniform(*kind.wide_mm) * rng.uniform(*config.size_share) * design.grow ** (1 / 3)
@@ -107,6 +115,8 @@ def _draw_form(config: SleeveSetConfig, design: Design) -> _Set:
         divider=0.002 if box else 0.0, share=share, hole=None,
     )  # fmt: skip
     opened = rng.random() < (config.window_share if form == "gift_box" else config.cutout_share)
+    notched = form == "sleeve" and rng.random() < config.notch_share and made.size[2] > 0.03
+    made = replace(made, notch=min(0.01, 0.18 * float(made.size[2])) if notched else 0.0)
     if not opened or form == "band":
         return made
     x, _, z = made.size
@@ -161,14 +171,9 @@ def _insert(made: _Set, tone: Float[np.ndarray, "3"]) -> Part:
 
 
 def _paint(made: _Set, art: Artwork, atlas: Atlas, design: Design, panels: list[int]) -> UInt8[np.ndarray, "s s 3"]:
-    kinds: tuple[PanelKind, ...] = ("front", "side", "back", "side", "top", "bottom")
-    register = stream(design, "specimen").normal(0, 0.25, 2)
-    pictures = []
-    for panel, patch in zip(panels, atlas.patches, strict=True):
-        scale = patch.px_per_mm
-        picture = shift_print(
-            paint_panel(art, kinds[panel], *patch.picture_size, px_per_mm=scale), scale, register
-        ).copy()
+    register, scale = stream(design, "specimen").normal(0, 0.25, 2), atlas.patches[0].px_per_mm
+    pictures = (print_box if made.form == "gift_box" else print_sleeve)(art, atlas, register)
+    for panel, picture in zip(panels, pictures, strict=True):
         if panel == 5:  # the glued seam under the package
             cut_edge(picture, scale, "top", (225, 222, 214))
         if panel == 0 and made.hole is not None:
@@ -178,7 +183,6 @@ def _paint(made: _Set, art: Artwork, atlas: Atlas, design: Design, panels: list[
         if made.form == "gift_box" and panel in (0, 1, 2, 3):  # the lid ends above the base
             w, h = picture.shape[1] / scale, picture.shape[0] / scale
             stroke(picture, scale, [(0, 0.93 * h), (w, 0.93 * h)], 0.5, (14, 12, 10), opacity=0.8)
-        pictures.append(picture)
     return paint_atlas(atlas, pictures)
 
 
@@ -186,9 +190,17 @@ def _walls(made: _Set, art: Artwork, design: Design, bow: Float[np.ndarray, "6"]
     """The package's board; a sleeve is open at both ends, so it encloses no space."""
     stock, size = STOCKS["coated_board"], made.size
     without = () if made.form == "gift_box" else ENDS
-    holes = {} if made.hole is None else {0: made.hole}
+    holes = {0: [] if made.hole is None else [made.hole]}
+    rows: tuple[float, ...] = ()
+    if made.notch:
+        middle, wide = float(size[2]) / 2, float(size[0])
+        rows = (middle - made.notch, middle + made.notch)
+        holes[0].append(notch_outline((wide, middle), made.notch, step=0.0028))
+        holes[2] = [notch_outline((0.0, middle), made.notch, step=0.0028)]
     fold = FOLD_M if without else 0.0034  # wider than the wall is thick
-    mesh = board_box(size, stock.mechanics.spacing_mm / 1000, edge=fold, holes=holes, without=without)
+    mesh = board_box(
+        size, stock.mechanics.spacing_mm / 1000, edge=fold, marks=((), (), rows), holes=holes, without=without
+    )
     panels = [k for k in range(6) if k not in without]
     quads = box_panels(size)
     sides = [tuple(1000 * float(np.linalg.norm(side)) for side in quads[k][1:]) for k in panels]
@@ -229,7 +241,7 @@ def build_sleeve_set(item_identifier: str, config: SleeveSetConfig, design: Desi
     lid = Hinge("top flap", ("top",), (a, b, float(z)), (-a, b, float(z)), 150.0, "tuck")
     looks = {
         "bow": bowed, "cutout": made.hole is not None and not box,
-        "window": made.hole is not None and box, "open_ends": not box,
+        "window": made.hole is not None and box, "open_ends": not box, "thumb_notch": made.notch > 0,
     }  # fmt: skip
     return Product(
         item_identifier=item_identifier, family="sleeve_set", shape="box", packaging="outer",

@@ -1,28 +1,24 @@
 """A stand-up pouch: two films on a folded gusset, with a zip, tear notches and, for coffee, a valve."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated
 
 import cv2
 import numpy as np
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ...sim.scene import Material
-from ..artwork import Artwork, draw_artwork, paint_panel
+from ..artwork import Artwork, draw_artwork, paint_column, paint_panel, run_of
 from ..atlas import Atlas, pack_atlas, paint_atlas
 from ..design import Design, stream
 from ..inflate import Filling
-from ..materials import STOCKS, back_and_edge, printed
-from ..mesh import make_sheet
-from ..shapes import mesh_uv
-from .bag import PANELS, Bag, Cut
+from ..materials import STOCKS, printed
+from .bag import Bag, Cut
 from .filling import granules
 from .film import (
-    BagConfig,
     Form,
     add_forms,
-    as_mesh,
+    bag_sheet,
     crease_form,
     crimp_form,
     fill_bag,
@@ -34,6 +30,7 @@ from .film import (
 )
 from .filmprint import Picture, metal_and_gloss, paint_crimp, paint_inset, scale_rows
 from .product import Hinge, Product, catalogue_entry
+from .ranges import within
 
 GOODS = {
     "coffee": (390.0, (0.1, 0.05, 0.03), 12),
@@ -45,27 +42,24 @@ GOODS = {
 """Bulk density [kg/m³], colour and size of the pieces [px] by what is in it."""
 
 
-class StandupPouchConfig(BagConfig):
+class StandupPouchConfig(BaseModel):
     """Ranges from which each pouch is drawn."""
 
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "width_mm": (60, 300),
-        "slenderness": (1.2, 2.5),
-        "gusset_share": (0.15, 0.4),
-        "seal_mm": (3, 15),
-        "fullness": (0.3, 1),
-        "wrinkle_mm": (0, 5),
-        "creases": (0, 60),
-    }
-    width_mm: tuple[float, float] = Field(default=(105.0, 170.0), description="width of the flat pouch, 60-300 mm")
-    slenderness: tuple[float, float] = Field(
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width_mm: Annotated[tuple[float, float], within(60, 300)] = Field(
+        default=(105.0, 170.0), description="width of the flat pouch, 60-300 mm"
+    )
+    slenderness: Annotated[tuple[float, float], within(1.2, 2.5)] = Field(
         default=(1.45, 1.85), description="height over width of the flat pouch, 1.2-2.5"
     )
-    gusset_share: tuple[float, float] = Field(
+    gusset_share: Annotated[tuple[float, float], within(0.15, 0.4)] = Field(
         default=(0.25, 0.32), description="depth of the folded gusset over the width, 0.15-0.4"
     )
-    seal_mm: tuple[float, float] = Field(default=(5.0, 9.0), description="width of the side seals, 3-15 mm")
-    fullness: tuple[float, float] = Field(
+    seal_mm: Annotated[tuple[float, float], within(3, 15)] = Field(
+        default=(5.0, 9.0), description="width of the side seals, 3-15 mm"
+    )
+    fullness: Annotated[tuple[float, float], within(0.3, 1)] = Field(
         default=(0.6, 0.85), description="contents over what the pouch can hold, 0.3-1"
     )
     zip_share: float = Field(default=0.65, ge=0, le=1, description="pouches with a zip")
@@ -73,10 +67,12 @@ class StandupPouchConfig(BagConfig):
     notch_share: float = Field(default=0.75, ge=0, le=1, description="pouches with tear notches")
     metallised_share: float = Field(default=0.3, ge=0, le=1, description="pouches with bare metal in their print")
     matt_share: float = Field(default=0.5, ge=0, le=1, description="pouches of matt film")
-    wrinkle_mm: tuple[float, float] = Field(
+    wrinkle_mm: Annotated[tuple[float, float], within(0, 5)] = Field(
         default=(0.4, 1.8), description="how far the film is pushed at random, 0-5 mm"
     )
-    creases: tuple[int, int] = Field(default=(0, 12), description="benign creases in the film")
+    creases: Annotated[tuple[int, int], within(0, 60)] = Field(
+        default=(0, 12), description="benign creases in the film"
+    )
 
 
 @dataclass(frozen=True)
@@ -206,27 +202,34 @@ def _paint_marks(picture: Picture, pouch: _Pouch, px_per_mm: float, *, front: bo
         .round()
         .astype(np.int32)
     )
-    shade = picture.copy()
-    cv2.polylines(shade, [curve], False, (40, 40, 40), max(1, round(0.5 * px_per_mm)), cv2.LINE_AA)
-    picture[:] = cv2.addWeighted(picture, 0.75, shade, 0.25, 0)
+    low = max(0, round(height - 1.1 * rise))
+    shade = picture[low:].copy()
+    cv2.polylines(shade, [curve - (0, low)], False, (40, 40, 40), max(1, round(0.5 * px_per_mm)), cv2.LINE_AA)
+    picture[low:] = cv2.addWeighted(picture[low:], 0.75, shade, 0.25, 0)
     if front:
         _paint_valve(picture, pouch, px_per_mm)
 
 
 def _paint(artwork: Artwork, atlas: Atlas, pouch: _Pouch) -> list[Picture]:
-    pictures = []
-    for kind, patch in zip(("front", "back", "plain"), atlas.patches, strict=True):
-        if kind == "plain":
-            pictures.append(paint_panel(artwork, kind, *patch.picture_size, px_per_mm=patch.px_per_mm))
-            continue
-        cut = pouch.cut
-        picture = paint_inset(
-            artwork, kind, patch, top_m=1.1 * cut.top_seal, bottom_m=0.2 * cut.gusset, side_m=cut.side_seal
-        )
-        _paint_marks(picture, pouch, patch.px_per_mm, front=kind == "front")
-        paint_crimp(picture, patch.px_per_mm, cut, pitch=0.003, ink=None)
-        pictures.append(picture)
-    return pictures
+    """Front, back and gusset; what runs over the front's lower edge ends at the gusset's fold."""
+    cut, scale = pouch.cut, atlas.patches[0].px_per_mm
+    clear = 1.1 * cut.top_seal, 0.2 * cut.gusset, cut.side_seal
+    width, height = atlas.patches[0].picture_size
+    fold = atlas.patches[2].picture_size[1] // 2
+    gusset = paint_panel(artwork, "plain", *atlas.patches[2].picture_size, px_per_mm=scale).copy()
+    if run_of(artwork) in ("ground", "belt", "title"):
+        up, down, side = (round(1000 * m * scale) for m in clear)
+        film = paint_column(
+            artwork, ("front", "plain"), width, (height, fold), px_per_mm=scale, keep=(side, up, down)
+        )  # fmt: skip
+        front, gusset[:fold] = film[:height].copy(), film[height:]
+    else:
+        front = paint_inset(artwork, "front", atlas.patches[0], *clear)
+    back = paint_inset(artwork, "back", atlas.patches[1], *clear)
+    for picture in (front, back):
+        _paint_marks(picture, pouch, scale, front=picture is front)
+        paint_crimp(picture, scale, cut, pitch=0.003, ink=None)
+    return [front, back, gusset]
 
 
 def build_standup_pouch(item_identifier: str, config: StandupPouchConfig, design: Design) -> Product:
@@ -254,13 +257,14 @@ def build_standup_pouch(item_identifier: str, config: StandupPouchConfig, design
         crease_form(cut, specimen, count=creases, rise=0.0006),
         _marks_form(pouch),
     )
-    bag = filled.bag
-    sheet = make_sheet(
-        "film", filled.vertices, bag.faces, mesh_uv(as_mesh(filled), atlas), np.zeros(len(bag.faces), np.uint8),
-        (printed(stock, colours, paint_atlas(atlas, pictures), gloss), *back_and_edge(stock)), stock.mechanics,
-        thickness_mm=stock.thickness_mm, levels=1, crease_deg=stock.crease_deg,
-        relief=flat_relief(filled, form, crimps), panel=bag.panel, panels=PANELS,
-    )  # fmt: skip
+    sheet = bag_sheet(
+        "film",
+        filled,
+        stock,
+        atlas,
+        printed(stock, colours, paint_atlas(atlas, pictures), gloss),
+        flat_relief(filled, form, crimps),
+    )
     pieces = Material(pouch.goods, (1.0, 1.0, 1.0), 0.0, 0.75, granules(design.number % 2, tone, grain))
     marks = {
         "crimp": True,
