@@ -1,6 +1,7 @@
 """Mishaps: as severe as asked for, in causal order, at one place; what fails is drawn anew and counted."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
@@ -10,7 +11,7 @@ from damageland.generators.compose import compose
 from damageland.generators.damage import table
 from damageland.generators.damage.outcome import Outcome, SeverityRules, UnsolvedError, judge_severity
 from damageland.generators.damage.subject import Subject
-from damageland.generators.damage.table import DAMAGES, DamageKind, do_damage
+from damageland.generators.damage.table import DamageKind, do_damage
 from damageland.generators.mishap import AIMS, draw_mishap
 from damageland.generators.recipe import ASSETS, Consequence, DamageSpec, Plan, ProductSpec, Recipe, make_plan
 from damageland.generators.shoot import shoot
@@ -47,14 +48,15 @@ FAKE = DamageKind(FakeConfig, fake_dent, lambda product: True, "deformation")
 
 
 @pytest.fixture(autouse=True)
-def fakes(monkeypatch: pytest.MonkeyPatch):
-    """A table of three cheap damages, first to last cause, and one that never applies."""
-    fake = {"bump": FAKE, "knock": FAKE, "drip": FAKE, "melt": replace(FAKE, applies=never)}
-    for name in list(DAMAGES):
-        monkeypatch.delitem(table.DAMAGES, name)
-    for name, kind in fake.items():
-        monkeypatch.setitem(table.DAMAGES, name, kind)
+def fakes() -> Iterator[None]:
+    """A table of three cheap damages, first to last cause; the real one comes back as it was."""
+    real = dict(table.DAMAGES)
+    table.DAMAGES.clear()
+    table.DAMAGES.update({"bump": FAKE, "knock": FAKE, "drip": FAKE, "melt": replace(FAKE, applies=never)})
     SEEN.clear()
+    yield
+    table.DAMAGES.clear()
+    table.DAMAGES.update(real)  # in its order, which is that of causes
 
 
 def recipe(*damages: DamageSpec, **changes) -> Recipe:
