@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .mesh import mesh_edges
-from .shell import FIXED_ORDER_SEED, _relax_edges, fold_pairs
+from .pressing.shell import FIXED_ORDER_SEED, _relax_edges, fold_pairs
 
 MOST_STEP = 0.35
 """A sweep of pressure moves no vertex further than this share of the mean edge."""

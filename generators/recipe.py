@@ -22,7 +22,7 @@ from .artwork.pictures import load_image
 from .damage.outcome import SeverityRules
 from .damage.table import DAMAGES
 from .design import Design, next_edition
-from .meshfile import list_meshes, read_surface
+from .imported.meshfile import list_meshes, read_surface
 from .products.catalogue import FAMILIES
 from .products.imported_mesh import ImportedMeshConfig
 from .products.product import Product

@@ -9,7 +9,6 @@ import pytest
 from damageland.generators.damage.crush import CrushConfig, _put_back, crush, crush_applies, marked_area
 from damageland.generators.damage.outcome import Outcome, UnsolvedError, moved_mm
 from damageland.generators.damage.subject import Subject
-from damageland.generators.damage.tools import Site, rigid_cores
 from damageland.generators.mesh import (
     Mechanics,
     Sheet,
@@ -20,11 +19,12 @@ from damageland.generators.mesh import (
     mesh_edges,
     subdivide_sheet,
 )
+from damageland.generators.pressing.kernels import all_folds
+from damageland.generators.pressing.selfcontact import Neighbours
+from damageland.generators.pressing.shell import Plane, Wall, fold_pairs, press_wall
+from damageland.generators.pressing.tools import Site, rigid_cores
 from damageland.generators.products.product import Product
-from damageland.generators.selfcontact import Neighbours
 from damageland.generators.shapes import grid
-from damageland.generators.shell import Plane, Wall, fold_pairs, press_wall
-from damageland.generators.shellkernels import all_folds
 from damageland.sim.scene import KINDS, Part
 from families import OWN
 from pydantic import ValidationError

@@ -11,10 +11,10 @@ from damageland.generators.compose import finish_product
 from damageland.generators.damage.deconstruct import DeconstructConfig, deconstruct, deconstruct_applies
 from damageland.generators.damage.outcome import Outcome, UnsolvedError
 from damageland.generators.damage.subject import Subject
-from damageland.generators.drop import Body, Start, convex, let_fall, prepare, surroundings
 from damageland.generators.extras import EXTRAS
+from damageland.generators.opening.drop import Body, Start, convex, let_fall, prepare, surroundings
+from damageland.generators.opening.unpack import groups_of, parts_of
 from damageland.generators.products.product import Product
-from damageland.generators.unpack import groups_of, parts_of
 from damageland.sim.booth import draw_booth, read_booth
 from damageland.sim.scene import KINDS, kind_bit
 from damageland.sim.seed import generator_for

@@ -13,13 +13,8 @@ import numpy as np
 import pytest
 from damageland.generators.damage import hole as hole_module
 from damageland.generators.damage.hole import HoleConfig, hole, hole_applies, open_area_mm2
-from damageland.generators.damage.holeforms import Form, Wall, flap, perforation, pierceable, puncture, slit, window
 from damageland.generators.damage.outcome import Outcome, UnsolvedError, moved_mm
-from damageland.generators.damage.petals import bend_pattern, tangled_faces
-from damageland.generators.damage.piercecut import cut_pattern
-from damageland.generators.damage.piercing import Cutting, Pattern, Petal, Place, polygon_distance
 from damageland.generators.damage.subject import NEAR_M, Subject
-from damageland.generators.damage.wearthrough import draw_worn, wear_through
 from damageland.generators.design import Design
 from damageland.generators.mesh import (
     Sheet,
@@ -30,6 +25,11 @@ from damageland.generators.mesh import (
     settle_sheet,
     subdivide_sheet,
 )
+from damageland.generators.piercing.forms import Form, Wall, flap, perforation, pierceable, puncture, slit, window
+from damageland.generators.piercing.pattern import cut_pattern
+from damageland.generators.piercing.petals import bend_pattern, tangled_faces
+from damageland.generators.piercing.pierce import Cutting, Pattern, Petal, Place, polygon_distance
+from damageland.generators.piercing.wearthrough import draw_worn, wear_through
 from damageland.generators.products.catalogue import FAMILIES
 from damageland.generators.products.product import Product
 from damageland.sim.errors import DamagelandError

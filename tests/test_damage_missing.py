@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from damageland.generators.bare import label_faces
 from damageland.generators.compose import finish_product
 from damageland.generators.damage.missing import (
     MissingConfig,
@@ -20,10 +19,11 @@ from damageland.generators.damage.missing import (
 )
 from damageland.generators.damage.outcome import Outcome
 from damageland.generators.damage.subject import Subject
-from damageland.generators.drop import convex
 from damageland.generators.mesh import face_areas
+from damageland.generators.opening.bare import label_faces
+from damageland.generators.opening.drop import convex
+from damageland.generators.opening.unpack import carries
 from damageland.generators.products.product import Product
-from damageland.generators.unpack import carries
 from damageland.sim.errors import DamagelandError
 from damageland.sim.rays import build_caster, cast
 from damageland.sim.scene import Part, kind_bit

@@ -12,12 +12,12 @@ import pytest
 from damageland.generators.damage.open import OpenConfig, open_applies, open_pack
 from damageland.generators.damage.outcome import Outcome, SeverityRules, UnsolvedError, judge_severity
 from damageland.generators.damage.subject import Subject
-from damageland.generators.hinge import Frame, Give, hinge_frame, open_hinge, rotation_about, turned
 from damageland.generators.mesh import boundary_half_edges, face_areas, finish_sheet, mesh_edges, subdivide_sheet
-from damageland.generators.mouth import flat_pattern
-from damageland.generators.peel import open_neck
+from damageland.generators.opening.hinge import Frame, Give, hinge_frame, open_hinge, rotation_about, turned
+from damageland.generators.opening.mouth import flat_pattern
+from damageland.generators.opening.peel import open_neck
+from damageland.generators.opening.sweep import free_angle
 from damageland.generators.products.product import Product
-from damageland.generators.sweep import free_angle
 from damageland.sim.scene import KINDS, Part, kind_bit
 from families import fingerprint
 from pydantic import ValidationError

@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from damageland.generators.compose import finish_product
-from damageland.generators.damage.flatten import Canvas, Spot, cut_patch, make_wall
-from damageland.generators.damage.labels import MOVED_MM, is_label
-from damageland.generators.damage.layers import Sketch, cover
 from damageland.generators.damage.outcome import Outcome, UnsolvedError, moved_mm
-from damageland.generators.damage.overpaint import SUPERFICIAL, Stroke, spoil_sheet
-from damageland.generators.damage.scratches import scratch_sketch
 from damageland.generators.damage.scuff import LIKELY, ScuffConfig, scuff, scuff_applies
-from damageland.generators.damage.stuff import look_under, rusts, spoilable
 from damageland.generators.damage.subject import Subject
 from damageland.generators.mesh import Sheet, face_areas, finish_sheet, make_sheet, mesh_edges, subdivide_sheet
 from damageland.generators.products.product import Product
+from damageland.generators.soiling.flatten import Canvas, Spot, cut_patch, make_wall
+from damageland.generators.soiling.labels import MOVED_MM, is_label
+from damageland.generators.soiling.layers import Sketch, cover
+from damageland.generators.soiling.overpaint import SUPERFICIAL, Stroke, spoil_sheet
+from damageland.generators.soiling.scratches import scratch_sketch
+from damageland.generators.soiling.stuff import look_under, rusts, spoilable
 from damageland.sim.errors import DamagelandError
 from damageland.sim.scene import SURFACES, Material
 from families import OWN, fingerprint, product

@@ -12,10 +12,6 @@ from damageland.generators.compose import finish_product
 from damageland.generators.damage.outcome import Outcome, SeverityRules, judge_severity
 from damageland.generators.damage.spill import SpillConfig, spill, spill_applies
 from damageland.generators.damage.subject import Subject
-from damageland.generators.drape import drape
-from damageland.generators.drips import beads
-from damageland.generators.ground import arrival, lay_ground, nearest_free, open_ground
-from damageland.generators.heap import PACKING, pile
 from damageland.generators.mesh import (
     boundary_half_edges,
     enclosed_volume,
@@ -24,13 +20,17 @@ from damageland.generators.mesh import (
     mesh_edges,
     subdivide_sheet,
 )
-from damageland.generators.outflow import PUDDLE
 from damageland.generators.products.product import Product
-from damageland.generators.puddle import Wetting, puddle, thickness, wet, wetted_area
-from damageland.generators.runny import GRAINS, LIQUIDS, Grains, Liquid, content_of
 from damageland.generators.shapes import box_mesh, move, solid
-from damageland.generators.slump import lower_level, slacken
-from damageland.generators.stain import way_along, wet_area_m2
+from damageland.generators.spilling.drape import drape
+from damageland.generators.spilling.drips import beads
+from damageland.generators.spilling.ground import arrival, lay_ground, nearest_free, open_ground
+from damageland.generators.spilling.heap import PACKING, pile
+from damageland.generators.spilling.outflow import PUDDLE
+from damageland.generators.spilling.puddle import Wetting, puddle, thickness, wet, wetted_area
+from damageland.generators.spilling.runny import GRAINS, LIQUIDS, Grains, Liquid, content_of
+from damageland.generators.spilling.slump import lower_level, slacken
+from damageland.generators.spilling.stain import way_along, wet_area_m2
 from damageland.sim.errors import DamagelandError
 from damageland.sim.rays import build_caster, cast, keep_faces
 from damageland.sim.scene import KINDS, Material, Part, kind_bit, transform_part

@@ -9,25 +9,9 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from damageland.generators.damage.opening_area import bare_part, opening_area_mm2
 from damageland.generators.damage.outcome import Outcome, UnsolvedError
 from damageland.generators.damage.subject import Subject
 from damageland.generators.damage.tear import TearConfig, tear, tear_applies
-from damageland.generators.damage.teardraws import draw_tear
-from damageland.generators.damage.tearline import (
-    KNOTS,
-    OCTAVES,
-    Design,
-    Shape,
-    draw_corners,
-    draw_line,
-    inside_ring,
-    nearest_on_line,
-    polyline_length,
-)
-from damageland.generators.damage.tearrim import SNAP, cut_tear
-from damageland.generators.damage.tearsite import Site
-from damageland.generators.damage.tearstock import BOARD, CORRUGATE, tearable
 from damageland.generators.mesh import (
     Mechanics,
     Sheet,
@@ -39,7 +23,23 @@ from damageland.generators.mesh import (
     subdivide_sheet,
     vertex_normals,
 )
-from damageland.generators.unfold import faces_beside, locate, spread, stretch, unfold
+from damageland.generators.piercing.opening_area import bare_part, opening_area_mm2
+from damageland.generators.tearing.draws import draw_tear
+from damageland.generators.tearing.line import (
+    KNOTS,
+    OCTAVES,
+    Design,
+    Shape,
+    draw_corners,
+    draw_line,
+    inside_ring,
+    nearest_on_line,
+    polyline_length,
+)
+from damageland.generators.tearing.rim import SNAP, cut_tear
+from damageland.generators.tearing.site import Site
+from damageland.generators.tearing.stock import BOARD, CORRUGATE, tearable
+from damageland.generators.tearing.unfold import faces_beside, locate, spread, stretch, unfold
 from damageland.sim.errors import DamagelandError
 from damageland.sim.scene import KINDS, SURFACES, Material
 from families import fingerprint, product

@@ -10,10 +10,10 @@ import pytest
 import scenes
 import trimesh
 from damageland.generators.design import Design
+from damageland.generators.imported.collapse import collapse_short
+from damageland.generators.imported.meshfile import Folder, Surface
+from damageland.generators.imported.repair import refine
 from damageland.generators.mesh import boundary_half_edges, enclosed_volume, finish_sheet, mesh_edges
-from damageland.generators.meshcollapse import collapse_short
-from damageland.generators.meshfile import Folder, Surface
-from damageland.generators.meshrepair import refine
 from damageland.generators.products.imported_mesh import ImportedMeshConfig, build_imported_mesh
 from damageland.generators.recipe import ProductSpec
 from damageland.sim.errors import DamagelandError

@@ -9,14 +9,11 @@ from scipy.spatial import KDTree
 
 from ...sim.scene import KINDS
 from ..mesh import Sheet, boundary_half_edges, enclosed_volume, face_areas, mesh_edges
-from ..products.product import Product
-from ..selfcontact import Neighbours
-from ..shell import FIXED_ORDER_SEED, Capsule, Plane, Pressed, Wall, fold_pairs, press_wall
-from ..shellkernels import all_folds
-from .follow import follow_wall, gives_way
-from .outcome import Outcome, UnsolvedError, moved_mm
-from .subject import Subject
-from .tools import (
+from ..pressing.follow import follow_wall, gives_way
+from ..pressing.kernels import all_folds
+from ..pressing.selfcontact import Neighbours
+from ..pressing.shell import FIXED_ORDER_SEED, Capsule, Plane, Pressed, Wall, fold_pairs, press_wall
+from ..pressing.tools import (
     FLAT,
     Site,
     Tool,
@@ -33,6 +30,9 @@ from .tools import (
     way_to_cores,
     widest_reach,
 )
+from ..products.product import Product
+from .outcome import Outcome, UnsolvedError, moved_mm
+from .subject import Subject
 
 DEFORMATION = KINDS.index("deformation")
 UNMOVED_M = 0.0005

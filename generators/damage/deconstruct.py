@@ -11,8 +11,8 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...sim.scene import KINDS, Part, kind_bit, transform_part
-from ..burst import burst_open, draw_burst, press_in, tear_film
-from ..drop import (
+from ..opening.burst import burst_open, draw_burst, press_in, tear_film
+from ..opening.drop import (
     Body,
     Fall,
     Falling,
@@ -26,8 +26,7 @@ from ..drop import (
     prepare,
     surroundings,
 )
-from ..products.product import Product
-from ..unpack import (
+from ..opening.unpack import (
     DOWN,
     KIND,
     Group,
@@ -43,6 +42,7 @@ from ..unpack import (
     walls_of,
     ways_of,
 )
+from ..products.product import Product
 from .outcome import Outcome, UnsolvedError
 from .subject import Subject
 

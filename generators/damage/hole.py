@@ -10,15 +10,15 @@ from ...sim.rays import Caster, beyond, build_caster, cast, cast_mesh
 from ...sim.scene import Part
 from ..cut import Patch, put_back, take_patch
 from ..mesh import Sheet, boundary_half_edges, face_areas, face_normals, settle_sheet, vertex_normals
+from ..piercing.forms import Form, Wall, flap, perforation, pierceable, puncture, slit, turned_out, window
+from ..piercing.frayed import tear_fibres
+from ..piercing.pattern import cut_pattern
+from ..piercing.petals import bend_pattern, tangled_faces
+from ..piercing.pierce import PENETRATION, Cutting, Pattern, Place, chart_of
+from ..piercing.wearthrough import Worn, can_wear, draw_worn, wear_through
 from ..products.product import Product
-from .frayed import tear_fibres
-from .holeforms import Form, Wall, flap, perforation, pierceable, puncture, slit, turned_out, window
 from .outcome import Outcome, UnsolvedError
-from .petals import bend_pattern, tangled_faces
-from .piercecut import cut_pattern
-from .piercing import PENETRATION, Cutting, Pattern, Place, chart_of
 from .subject import Subject, site_weight
-from .wearthrough import Worn, can_wear, draw_worn, wear_through
 
 CANDIDATES = 40
 SMOOTH = 0.85

@@ -15,10 +15,10 @@ from scipy.spatial import ConvexHull
 
 from ...sim.errors import DamagelandError
 from ...sim.scene import KINDS, Part, kind_bit
-from ..bare import bare_label, bare_sheet, label_faces, opened_mouth
 from ..mesh import Sheet, enclosed_volume, face_areas
+from ..opening.bare import bare_label, bare_sheet, label_faces, opened_mouth
+from ..opening.unpack import carries
 from ..products.product import Product
-from ..unpack import carries
 from .outcome import Outcome
 from .subject import Subject, site_weight
 

@@ -4,8 +4,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ...sim.errors import DamagelandError
+from ..opening.ways import ACTS, Opened, Wish, find_ways, room_of
 from ..products.product import Product
-from .openings import ACTS, Opened, Wish, find_ways, room_of
 from .outcome import Outcome, UnsolvedError
 from .subject import Subject, site_weight
 

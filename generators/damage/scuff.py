@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ...sim.errors import DamagelandError
 from ..mesh import Sheet, face_areas
 from ..products.product import Product
-from ..soiling import (
+from ..soiling.dirt import (
     belt_sketch,
     drops_sketch,
     grime_sketch,
@@ -22,16 +22,16 @@ from ..soiling import (
     tide_sketch,
     tread_sketch,
 )
-from .flatten import Wall, cut_patch, make_wall
-from .labels import is_label, lift_label, wrinkle_label
-from .layers import Sketch
+from ..soiling.flatten import Wall, cut_patch, make_wall
+from ..soiling.labels import is_label, lift_label, wrinkle_label
+from ..soiling.layers import Sketch
+from ..soiling.overpaint import SUPERFICIAL, Stroke, spoil_sheet
+from ..soiling.places import Place, make_spot, nearest_corner, nearest_edge, point_of_face
+from ..soiling.rust import rust_sketch
+from ..soiling.scratches import rub_sketch, scratch_sketch, worn_corner_sketch, worn_edge_sketch
+from ..soiling.solid import as_part, as_sheet, exposed_parts, welded
+from ..soiling.stuff import Stock, Stuff, find_stock, look_under, rusts, spoilable
 from .outcome import Outcome
-from .overpaint import SUPERFICIAL, Stroke, spoil_sheet
-from .places import Place, make_spot, nearest_corner, nearest_edge, point_of_face
-from .rust import rust_sketch
-from .scratches import rub_sketch, scratch_sketch, worn_corner_sketch, worn_edge_sketch
-from .solid import as_part, as_sheet, exposed_parts, welded
-from .stuff import Stock, Stuff, find_stock, look_under, rusts, spoilable
 from .subject import Subject, site_weight
 
 Form = Literal["scratch", "abrasion", "dirt", "stain", "label", "rust"]

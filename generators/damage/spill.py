@@ -14,17 +14,17 @@ from scipy.spatial import KDTree
 from ...sim.errors import DamagelandError
 from ...sim.rays import build_caster
 from ...sim.scene import KINDS, Part, kind_bit
-from ..drips import Trail, bare_part, beads, run_down, scatter_on, streak
-from ..ground import LOW_M
-from ..leak import Leak, draw_leak, near_wall, standing_parts
 from ..mesh import Sheet, enclosed_volume, face_normals
-from ..outflow import Body, Outflow, Pouring, Surroundings, heap_height, heap_up, outlet, pour
 from ..products.product import Product
-from ..puddle import Wetting
-from ..runny import Content, Liquid, content_of, main_filling, soaks, vary
-from ..slump import follow_film, lower_level, sink_heap, slacken
-from ..stain import Soaking, mark_soaked, paint_dust, paint_soaked, soaked, wet_area_m2
-from ..waves import Waves, draw_waves
+from ..spilling.drips import Trail, bare_part, beads, run_down, scatter_on, streak
+from ..spilling.ground import LOW_M
+from ..spilling.leak import Leak, draw_leak, near_wall, standing_parts
+from ..spilling.outflow import Body, Outflow, Pouring, Surroundings, heap_height, heap_up, outlet, pour
+from ..spilling.puddle import Wetting
+from ..spilling.runny import Content, Liquid, content_of, main_filling, soaks, vary
+from ..spilling.slump import follow_film, lower_level, sink_heap, slacken
+from ..spilling.stain import Soaking, mark_soaked, paint_dust, paint_soaked, soaked, wet_area_m2
+from ..spilling.waves import Waves, draw_waves
 from .outcome import Outcome
 from .subject import Subject
 

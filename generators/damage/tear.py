@@ -9,19 +9,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ...sim.rays import Caster, build_caster, occluded
 from ...sim.scene import Part
 from ..mesh import Sheet, face_areas, finish_sheet, mesh_edges, vertex_normals
+from ..piercing.opening_area import bare_part, opening_area_mm2
 from ..products.product import Product
-from ..unfold import locate, spread
-from .flap import Bend, bend_flap, lay_flap, settle, strain_of
-from .opening_area import bare_part, opening_area_mm2
+from ..tearing.draws import Draws, draw_tear
+from ..tearing.flap import Bend, bend_flap, lay_flap, settle, strain_of
+from ..tearing.line import Outline, nearest_on_line
+from ..tearing.look import dress, flute_material
+from ..tearing.rim import PENETRATION, cut_tear, show_rim, square_round
+from ..tearing.site import Site, draw_site
+from ..tearing.slit import TearMesh
+from ..tearing.stock import Tearing, tearable
+from ..tearing.unfold import locate, spread
 from .outcome import Outcome, UnsolvedError
 from .subject import Subject
-from .tearcut import TearMesh
-from .teardraws import Draws, draw_tear
-from .tearline import Outline, nearest_on_line
-from .tearlook import dress, flute_material
-from .tearrim import PENETRATION, cut_tear, show_rim, square_round
-from .tearsite import Site, draw_site
-from .tearstock import Tearing, tearable
 
 LIFTS = (1.0, 0.7, 0.45, 0.25, 0.1, 0.03)
 """A flap that would go through something is lifted less."""

@@ -18,12 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ...sim.errors import DamagelandError
 from ..design import Design, stream
+from ..imported.bake import paint_anew, shrink_pictures, unroll
+from ..imported.collapse import collapse_short
+from ..imported.meshfile import SUFFIXES, Surface, list_meshes, read_surface
+from ..imported.repair import fill_holes, longest_side, orient, refine, split_non_manifold, weld
 from ..materials import STOCKS, back_and_edge
 from ..mesh import boundary_half_edges, enclosed_volume, face_areas, make_sheet
-from ..meshbake import paint_anew, shrink_pictures, unroll
-from ..meshcollapse import collapse_short
-from ..meshfile import SUFFIXES, Surface, list_meshes, read_surface
-from ..meshrepair import fill_holes, longest_side, orient, refine, split_non_manifold, weld
 from ..rest import mass_centre, stable_poses
 from .product import Product
 

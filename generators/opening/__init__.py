@@ -1,0 +1,1 @@
+"""How packages open, what comes to light, and what falls out."""

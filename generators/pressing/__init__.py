@@ -1,0 +1,1 @@
+"""The plastic shell solver, and the tools that press it."""

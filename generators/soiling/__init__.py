@@ -1,0 +1,1 @@
+"""What spoils a surface: scratches, dirt, rust, and labels that come off."""
