@@ -94,6 +94,38 @@ def check(folder: Positional[Path]) -> None:
     print(f"{folder}: all is well")
 
 
+def export(
+    format: Positional[str],
+    source: Positional[Path],
+    *,
+    out: Path,
+    cameras: tuple[str, ...] = (),
+    roles: tuple[str, ...] = (),
+    splits: tuple[str, ...] = (),
+) -> None:
+    """Write a finished data set in another format: kaputt, mvtec3d, coco, bop, yolo or folder.
+
+    What each format keeps and loses is in docs/exports.md, and in the README.md of every export.
+
+    Example: damageland export coco runs/demo --out runs/demo-coco --cameras front
+
+    Args:
+        format: kaputt, mvtec3d, coco, bop, yolo or folder.
+        source: A folder that `damageland render` made.
+        out: A new folder. It appears when the export is whole.
+        cameras: Only these cameras; all without it.
+        roles: Only these roles (query, twin, reference); all without it.
+        splits: Only these splits (train, validation, test); all without it.
+    """
+    from .sim.export.source import Selection
+    from .sim.export.table import export as write_export
+
+    target = write_export(format, source, out, Selection(cameras, roles, splits))
+    print(f"{out}: {sum(target.views.values())} views as {format}. Look at {out / 'README.md'}.")
+    for reason, count in sorted(target.left_out.items()):
+        print(f"  left out: {count} views that {reason}")
+
+
 def train(
     data: Positional[tuple[Path, ...]],
     *,
@@ -204,7 +236,14 @@ def preview(
     print(f"{out}: {len(shown)} families, {count} products each")
 
 
-COMMANDS = {"render": render, "preview": preview, "check": check, "train": train, "evaluate": evaluate}
+COMMANDS = {
+    "render": render,
+    "preview": preview,
+    "check": check,
+    "export": export,
+    "train": train,
+    "evaluate": evaluate,
+}
 
 
 def main() -> None:

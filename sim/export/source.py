@@ -1,0 +1,223 @@
+"""What is exported: views of a finished data set, one at a time, each with the labels that hold for it alone."""
+
+import difflib
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet
+import simplejpeg
+from jaxtyping import UInt8, UInt16
+
+from ..capture import Capture, Role, View, is_seen
+from ..datacard import licence_text, recipe_name
+from ..errors import DamagelandError
+from ..files import parse_checksums, sha256_of
+from ..scene import KINDS, Kind, kind_bit
+from ..shards import decode_capture, quantise_depth, read_members, shard_paths
+
+CHECKSUMS = "checksums"
+ROLES: tuple[str, ...] = get_args(Role)
+SPLITS: tuple[str, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What of a data set is exported; an empty tuple means all."""
+
+    cameras: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ()
+
+    def keeps(self, header: Mapping[str, Any]) -> bool:
+        """Whether a capture's role and split are asked for."""
+        role, split = header["role"], header["split"] or SPLITS[0]
+        return (not self.roles or role in self.roles) and (not self.splits or split in self.splits)
+
+
+@dataclass(frozen=True)
+class Label:
+    """What one view shows. Other cameras of the capture may see more."""
+
+    defect: bool | None
+    """None where a real source does not say, or where the view shows a trace of damage too small to call."""
+    major: bool | None
+    kinds: tuple[Kind, ...]
+    trace: bool = False
+    """Some damaged pixels, but fewer than make a damage seen: neither a fair positive nor a fair negative."""
+
+    @property
+    def folder(self) -> str | None:
+        """``good``, the kind, or ``combined`` for several; None without a verdict."""
+        if self.defect is None:
+            return None
+        return "good" if not self.kinds else self.kinds[0] if len(self.kinds) == 1 else "combined"
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One view of one capture, decoded, and its files as they lie in the shard."""
+
+    capture: Capture
+    view: View
+    members: Mapping[str, bytes]
+    image_id: int
+    """From 1; the same whatever is selected."""
+
+    @property
+    def name(self) -> str:
+        """Name of this view's files: capture and camera."""
+        return f"{self.capture.capture_id}--{self.view.camera}"
+
+    @property
+    def split(self) -> str:
+        """train, validation or test; a capture without a split is for training."""
+        return self.capture.split or SPLITS[0]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.view.rgb.shape[1], self.view.rgb.shape[0]
+
+    @cached_property
+    def label(self) -> Label:
+        """The labels of this view alone."""
+        return label_view(self.capture, self.view)
+
+    def jpeg(self) -> bytes:
+        """The picture as JPEG: the shard's own bytes, so nothing is lost twice."""
+        kept = self.members.get(f"{self.capture.capture_id}.{self.view.camera}.rgb.jpg")
+        return kept if kept is not None else simplejpeg.encode_jpeg(self.view.rgb, 95, "RGB", "444")
+
+    def depth_steps(self) -> UInt16[np.ndarray, "h w"] | None:
+        """Depth as in the shard: steps of 0.1 mm, 0 = no return; None for a camera without depth."""
+        return None if self.view.depth is None else quantise_depth(self.view.depth)
+
+    def damage(self, format_name: str) -> UInt8[np.ndarray, "h w"]:
+        """The damage image; an error where the source has none."""
+        return _required(self, "damage", format_name)
+
+    def item(self, format_name: str) -> UInt8[np.ndarray, "h w"]:
+        """The item image; an error where the source has none."""
+        return _required(self, "item", format_name)
+
+
+def _required(shot: Shot, name: str, format_name: str) -> UInt8[np.ndarray, "h w"]:
+    image = getattr(shot.view, name)
+    if image is None:
+        raise DamagelandError(
+            f"capture {shot.capture.capture_id} ({shot.capture.origin}), camera {shot.view.camera}: no {name} image, "
+            f"which format {format_name} needs; choose captures or cameras that have one, or the format `folder`"
+        )
+    return image
+
+
+def label_view(capture: Capture, view: View) -> Label:
+    """Labels of one view: a damage that only another camera sees is none here."""
+    if view.damage is None or (capture.defect and not capture.damages):  # a photograph: all that is known of it
+        kinds: Collection[str] = capture.defect_types
+        return Label(capture.defect, capture.major_defect, tuple(kind for kind in KINDS if kind in kinds))
+    there = [damage for damage in capture.damages if damage.severity != "none"]
+    seen = [damage for damage in there if is_seen(damage, view)]
+    if seen:
+        kinds = {damage.kind for damage in seen}
+        return Label(True, any(d.severity == "major" for d in seen), tuple(kind for kind in KINDS if kind in kinds))
+    trace = any((view.damage & kind_bit(damage.kind)).any() for damage in there)
+    return Label(None, None, (), trace=True) if trace else Label(False, False, ())
+
+
+@dataclass(frozen=True)
+class Source:
+    """A finished data set and what is wanted of it."""
+
+    folder: Path
+    selection: Selection
+    cameras: tuple[str, ...]
+    """All its cameras, in alphabetical order."""
+    items: Mapping[str, int]
+    """Numbers of its products, from 1, in alphabetical order."""
+    name: str
+    licence: str
+    fingerprint: str
+    """SHA-256 of its ``checksums``, and so of everything in it."""
+
+    def shots(self) -> Iterator[Shot]:
+        """Views that are asked for, shard by shard: one capture is in memory at a time."""
+        position = 0
+        for path in shard_paths(self.folder):
+            for members in read_members(path):
+                try:
+                    if self.selection.keeps(_peek(members)):
+                        yield from self._views(members, position)
+                except DamagelandError as error:
+                    raise DamagelandError(f"{path}: {error}") from None
+                position += 1
+
+    def _views(self, members: Mapping[str, bytes], position: int) -> Iterator[Shot]:
+        capture = decode_capture(members)
+        if capture.split not in (None, *SPLITS):
+            raise DamagelandError(f"capture {capture.capture_id}: split {capture.split!r}, expected one of {SPLITS}")
+        for view in capture.views:
+            if view.camera not in self.cameras or capture.item_identifier not in (None, *self.items):
+                raise DamagelandError(
+                    f"capture {capture.capture_id} is not what manifest.parquet says: run `damageland check`"
+                )
+            if not self.selection.cameras or view.camera in self.selection.cameras:
+                image_id = 1 + position * len(self.cameras) + self.cameras.index(view.camera)
+                yield Shot(capture, view, members, image_id)
+
+
+def _peek(members: Mapping[str, bytes]) -> Mapping[str, Any]:
+    """Role and split of a capture before its pictures are decoded; broken JSON passes, for the decoder to refuse."""
+    try:
+        header = json.loads(members[next(iter(members)).partition(".")[0] + ".json"])
+        return {"role": header["role"], "split": header["split"]}
+    except (KeyError, ValueError, TypeError):
+        decode_capture(members)
+        raise
+
+
+def open_source(folder: Path, selection: Selection) -> Source:
+    """Look at a data set without reading its shards: is it finished, and does it have what is asked for?"""
+    names = [path.name for path in shard_paths(folder)]
+    recorded = folder / CHECKSUMS
+    listed = parse_checksums(recorded.read_text(errors="replace")) if recorded.is_file() else {}
+    if not listed or sorted(name for name in listed if name.endswith(".tar")) != names:
+        raise DamagelandError(
+            f"{folder} is not a finished data set ({CHECKSUMS} is missing or names other shards): "
+            "run its `damageland render` command again"
+        )
+    columns = _columns(folder / "manifest.parquet", "cameras", "item_identifier", "origin")
+    cameras = tuple(sorted({camera for text in columns["cameras"] for camera in text.split(",") if camera}))
+    for flag, wanted, known in (
+        ("--cameras", selection.cameras, cameras),
+        ("--roles", selection.roles, ROLES),
+        ("--splits", selection.splits, SPLITS),
+    ):
+        for name in wanted:
+            if name not in known:
+                raise DamagelandError(f"{flag} {name}: {folder} has {', '.join(known)}{close_match(name, known)}.")
+    items = {name: number for number, name in enumerate(sorted(columns["item_identifier"]), start=1)}
+    licence = licence_text(columns["origin"])
+    return Source(folder, selection, cameras, items, recipe_name(folder), licence, sha256_of(recorded))
+
+
+def _columns(path: Path, *names: str) -> dict[str, list[str]]:
+    """Distinct values of some columns of a manifest."""
+    try:
+        table = pyarrow.parquet.read_table(path, columns=list(names))
+        return {name: [v for v in table[name].unique().to_pylist() if v is not None] for name in names}
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise DamagelandError(f"{path} cannot be read: {error}; run `damageland render` again") from None
+
+
+def close_match(name: str, known: Collection[str]) -> str:
+    """A hint for a mistyped name, or nothing."""
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
