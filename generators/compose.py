@@ -19,6 +19,7 @@ from .mishap import Mishap, draw_mishap
 from .products.product import Product
 from .recipe import Plan, Recipe, Unit, build_product, design_of, locate
 from .rest import lay_down
+from .spread import spread_of
 from .wear import benign, print_lookalike
 
 
@@ -124,7 +125,7 @@ def compose(plan: Plan, index: int) -> Composed:
     clutter = () if unit.reference else _draw_clutter(recipe, index, item, booth)
     tags = tuple(sorted({"dust" if part.name == "dust" else "extras" for part in clutter}))
     pristine = replace(item, parts=(*item.parts, *clutter))
-    damaged = not unit.reference and generator_for(recipe.seed, index, "label").random() < recipe.damaged_share
+    damaged = not unit.reference and spread_of(recipe.seed, index).damaged < recipe.damaged_share
     if not damaged:
         return Composed(unit, product, pristine, None, Mishap(()), booth, pose, tags)
     walls = tuple(part for part in booth.parts if part.name != "tray")
