@@ -6,13 +6,12 @@ The vocabulary is Croissant 1.0 (http://mlcommons.org/croissant/1.0). Nothing in
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from .files import sha256_of
 from .manifest import Row, column_help, manifest_table
+from .store import Source, as_store
 
 CROISSANT = "croissant.json"
 _TERMS = (
@@ -48,7 +47,7 @@ MEMBERS = {
 
 
 def croissant_text(
-    folder: Path, rows: Sequence[Row], *, name: str, description: str, licence: str, provenance: str, limits: str
+    folder: Source, rows: Sequence[Row], *, name: str, description: str, licence: str, provenance: str, limits: str
 ) -> str:
     """The JSON of a folder whose manifest has these rows."""
     document: Mapping[str, Any] = {
@@ -67,17 +66,17 @@ def croissant_text(
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-def _manifest_file(folder: Path) -> dict[str, Any]:
-    path = folder / "manifest.parquet"
+def _manifest_file(folder: Source) -> dict[str, Any]:
+    path = as_store(folder) / "manifest.parquet"
     return {
         "@type": "cr:FileObject",
         "@id": path.name,
         "name": path.name,
         "description": "One row per capture.",
         "contentUrl": path.name,
-        "contentSize": f"{path.stat().st_size} B",
+        "contentSize": f"{path.size()} B",
         "encodingFormat": "application/x-parquet",
-        "sha256": sha256_of(path),
+        "sha256": path.sha256(),
     }
 
 

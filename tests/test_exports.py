@@ -242,12 +242,13 @@ def test_kaputt_is_read_by_its_description(exported: Path, views, pictures):
     assert seen == {name for name, (capture, view) in views.items() if expected_label(capture, view)}
 
 
-def test_kaputt_with_one_camera_keeps_capture_ids(source: Path, tmp_path: Path):
+def test_kaputt_with_one_camera_keeps_capture_ids(source: Path, views, tmp_path: Path):
     """With one camera, predictions for the export are predictions for the captures."""
     export("kaputt", source, tmp_path / "k", Selection(cameras=("top",), roles=("query", "twin")))
     tables = [pyarrow.parquet.read_table(path) for path in (tmp_path / "k" / "datasets").iterdir()]
     ids = {name for table in tables for name in table["capture_id"].to_pylist()}
-    assert ids == {c.capture_id for c in read_captures(source, roles=["query", "twin"])}
+    kept = {c.capture_id for c, v in views.values() if v.camera == "top" and expected_label(c, v)}
+    assert ids == kept - {c.capture_id for c in read_captures(source, roles=["reference"])}
 
 
 def test_mvtec3d_points_lead_back_to_pixels(exported: Path, views):
@@ -507,14 +508,17 @@ def test_a_missing_library_names_the_extra(source: Path, tmp_path: Path, monkeyp
         assert "pip install 'damageland[export]'" in refused(source, tmp_path / "out", name)
 
 
-def test_command_line(source: Path, tmp_path: Path, monkeypatch, capsys):
+def test_command_line(source: Path, views, tmp_path: Path, monkeypatch, capsys):
     """The command takes its options, says what it made and what it left out; a mistake is exit code 2."""
     arguments = ["export", "folder", source, "--out", tmp_path / "o", "--cameras", "front", "top", "--splits", "test"]
     monkeypatch.setattr(sys, "argv", ["damageland", *map(str, arguments)])
     cli.main()
     said = capsys.readouterr().out
     count = len(list(tmp_path.glob("o/test/*/*.jpg")))
-    assert f"{count} views as folder" in said and "left out: 1 views that show only a trace" in said
+    chosen = [pair for pair in views.values() if pair[0].split == "test" and pair[1].camera != "side"]
+    traces = [pair for pair in chosen if expected_label(*pair) is None]
+    assert f"{count} views as folder" in said and count == len(chosen) - len(traces)
+    assert f"left out: {len(traces)} views that show only a trace" in said
     with pytest.raises(SystemExit) as left:
         cli.main()
     assert left.value.code == 2 and "is there already" in capsys.readouterr().err

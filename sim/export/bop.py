@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from ..errors import DamagelandError
 from ..shards import DEPTH_UNIT_M
-from .source import SPLITS, Shot, Source
+from .source import SPLITS, DataSet, Shot
 from .target import Table, Target
 
 NAME = "bop"
@@ -32,30 +32,30 @@ class Scene:
 SCENE_FILES = ("scene_camera", "scene_gt", "scene_gt_info")
 
 
-def export_bop(source: Source, target: Target) -> None:
+def export_bop(data: DataSet, target: Target) -> None:
     """Write ``<train|val|test>/<scene>/``: ``rgb``, ``depth``, ``mask``, ``mask_visib``, ``damage`` and three JSONs."""
     scenes: dict[str, Scene] = {}
     with closing(Table(target.path("captures.csv"), COLUMNS)) as table:
-        for shot in source.shots():
+        for shot in data.shots():
             folder = FOLDERS[shot.split]
             scene = scenes.setdefault(folder, Scene())
             if scene.images == SCENE_IMAGES:
                 _close(target, folder, scene)
                 scenes[folder] = scene = Scene(scene.number + 1)
-            _add(source, target, f"{folder}/{scene.number:06d}", scene, shot)
-            table.add(_row(source, folder, scene, shot))
+            _add(data, target, f"{folder}/{scene.number:06d}", scene, shot)
+            table.add(_row(data, folder, scene, shot))
             scene.images += 1
             target.views[shot.split] += 1
     for folder, scene in scenes.items():
         _close(target, folder, scene)
-    items = {str(number): name for name, number in source.items.items()}
+    items = {str(number): name for name, number in data.items.items()}
     target.write_json("dataset_info.json", {"items": items, "model_frame": MODEL_FRAME})
 
 
 MODEL_FRAME = "z up; the origin is on the ground, in the middle of the item; millimetres"
 
 
-def _add(source: Source, target: Target, folder: str, scene: Scene, shot: Shot) -> None:
+def _add(data: DataSet, target: Target, folder: str, scene: Scene, shot: Shot) -> None:
     number, files = scene.images, scene.files
     steps, mask = shot.depth_steps(), shot.item(NAME) > 0
     target.write(f"{folder}/rgb/{number:06d}.jpg", shot.jpeg())
@@ -69,7 +69,7 @@ def _add(source: Source, target: Target, folder: str, scene: Scene, shot: Shot) 
         silhouette = np.where(mask, 255, 0).astype(np.uint8)
         for kind in ("mask", "mask_visib"):
             target.write_png(f"{folder}/{kind}/{number:06d}_000000.png", silhouette)
-        instances.append(describe_pose(source, shot))
+        instances.append(describe_pose(data, shot))
         infos.append(describe_silhouette(mask, (steps > 0) & mask if steps is not None else np.zeros_like(mask)))
     files["scene_gt"][str(number)] = instances
     files["scene_gt_info"][str(number)] = infos
@@ -80,9 +80,9 @@ def _close(target: Target, folder: str, scene: Scene) -> None:
         target.write_json(f"{folder}/{scene.number:06d}/{name}.json", value)
 
 
-def _row(source: Source, folder: str, scene: Scene, shot: Shot) -> dict[str, Any]:
+def _row(data: DataSet, folder: str, scene: Scene, shot: Shot) -> dict[str, Any]:
     capture, label = shot.capture, shot.label
-    values = (folder, scene.number, scene.images, source.items.get(capture.item_identifier or ""), capture.capture_id,
+    values = (folder, scene.number, scene.images, data.items.get(capture.item_identifier or ""), capture.capture_id,
               shot.view.camera, capture.role, label.defect, ",".join(label.kinds))  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))
 
@@ -109,7 +109,7 @@ def to_bop_pixels(K: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3 3"]:
     return K - np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0.0]])
 
 
-def describe_pose(source: Source, shot: Shot) -> dict[str, Any]:
+def describe_pose(data: DataSet, shot: Shot) -> dict[str, Any]:
     """Object number and pose of the item in the camera [mm]."""
     capture = shot.capture
     if capture.T_world_item is None or shot.view.T_world_cam is None or capture.item_identifier is None:
@@ -121,7 +121,7 @@ def describe_pose(source: Source, shot: Shot) -> dict[str, Any]:
     return {
         "cam_R_m2c": T_cam_item[:3, :3].ravel().tolist(),
         "cam_t_m2c": (1000 * T_cam_item[:3, 3]).tolist(),
-        "obj_id": source.items[capture.item_identifier],
+        "obj_id": data.items[capture.item_identifier],
     }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..capture import Capture
 from ..scene import KINDS, Kind, kind_bit
-from .source import Shot, Source
+from .source import DataSet, Shot
 from .target import Records, Target, need
 
 NAME = "coco"
@@ -18,12 +18,12 @@ AMODAL: tuple[Kind, ...] = ("penetration", "missing_unit")
 SEVERITIES = ("none", "minor", "major")
 
 
-def export_coco(source: Source, target: Target) -> None:
+def export_coco(data: DataSet, target: Target) -> None:
     """Write ``images/<split>`` and ``annotations/instances_<split>.json``."""
     masks = need("pycocotools.mask", NAME)
     splits: dict[str, tuple[Records, Records]] = {}
     with ExitStack() as files:
-        for shot in source.shots():
+        for shot in data.shots():
             if shot.split not in splits:
                 folder = target.path(f"annotations/{shot.split}")
                 made = (Records(folder.with_suffix(".images")), Records(folder.with_suffix(".annotations")))
@@ -37,7 +37,7 @@ def export_coco(source: Source, target: Target) -> None:
             target.write(f"images/{shot.split}/{shot.name}.jpg", shot.jpeg())
             target.views[shot.split] += 1
         for split, (images, annotations) in splits.items():
-            _assemble(source, target, split, images, annotations)
+            _assemble(data, target, split, images, annotations)
 
 
 def describe_image(shot: Shot) -> dict[str, Any]:
@@ -88,10 +88,10 @@ def _judged(capture: Capture, kind: Kind) -> dict[str, Any]:
     return {"severity": severity, "tolerable": all(d.tolerable for d in found) if found else None}
 
 
-def _assemble(source: Source, target: Target, split: str, images: Records, annotations: Records) -> None:
+def _assemble(data: DataSet, target: Target, split: str, images: Records, annotations: Records) -> None:
     head: Mapping[str, Any] = {
-        "info": {"description": f"{source.name}, {split}: rendered by damageland", "version": source.fingerprint},
-        "licenses": [{"id": 1, "name": source.licence, "url": ""}],
+        "info": {"description": f"{data.name}, {split}: rendered by damageland", "version": data.fingerprint},
+        "licenses": [{"id": 1, "name": data.licence, "url": ""}],
         "categories": [
             {"id": number, "name": kind, "supercategory": "damage"} for number, kind in enumerate(KINDS, start=1)
         ],

@@ -2,7 +2,7 @@
 
 from contextlib import closing
 
-from .source import Source
+from .source import DataSet
 from .target import Table, Target
 
 NAME = "folder"
@@ -12,10 +12,10 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def export_folder(source: Source, target: Target) -> None:
+def export_folder(data: DataSet, target: Target) -> None:
     """Write ``<split>/<good|kind|combined>/<capture>--<camera>.jpg`` and ``captures.csv``."""
     with closing(Table(target.path("captures.csv"), COLUMNS)) as table:
-        for shot in source.shots():
+        for shot in data.shots():
             capture, label = shot.capture, shot.label
             if label.folder is None:
                 target.left_out[TRACE if label.trace else UNLABELLED] += 1

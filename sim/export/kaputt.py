@@ -11,7 +11,7 @@ import pyarrow.parquet
 import simplejpeg
 
 from .folder import TRACE
-from .source import Shot, Source
+from .source import DataSet, Shot
 from .target import Target
 
 NAME = "kaputt"
@@ -71,11 +71,11 @@ class Tables:
         self.rows[key] = []
 
 
-def export_kaputt(source: Source, target: Target) -> None:
+def export_kaputt(data: DataSet, target: Target) -> None:
     """Write ``datasets/*.parquet`` and ``<query|reference>-<image|crop|mask>/data/<split>/…``."""
-    alone = len(source.selection.cameras or source.cameras) == 1
+    alone = len(data.selection.cameras or data.cameras) == 1
     with closing(Tables(target)) as tables:
-        for shot in source.shots():
+        for shot in data.shots():
             mask = shot.item(NAME) > 0
             if shot.label.trace or not mask.any():
                 target.left_out[TRACE if mask.any() else NO_ITEM] += 1

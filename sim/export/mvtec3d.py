@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt16
 from ..errors import DamagelandError
 from ..shards import DEPTH_UNIT_M
 from .folder import TRACE, UNLABELLED
-from .source import Label, Shot, Source
+from .source import DataSet, Label, Shot
 from .target import Table, Target, need
 
 NAME = "mvtec3d"
@@ -20,11 +20,11 @@ NOT_IN_TEST = "show damage, which the format knows in `test` only"
 COLUMNS = ("file", "capture_id", "camera", "role", "item_identifier", "kinds", "fx", "fy", "cx", "cy")
 
 
-def export_mvtec3d(source: Source, target: Target) -> None:
+def export_mvtec3d(data: DataSet, target: Target) -> None:
     """Write ``<category>/<split>/<good|kind|combined>/{rgb,xyz,gt}/<capture>--<camera>``."""
     tifffile = need("tifffile", NAME)
     with closing(Table(target.path("captures.csv"), COLUMNS)) as table:
-        for shot in source.shots():
+        for shot in data.shots():
             steps, label = shot.depth_steps(), shot.label
             reason = _unfit(shot, label)
             if reason is not None or steps is None:

@@ -18,9 +18,10 @@ from jaxtyping import UInt8, UInt16
 from ..capture import Capture, Role, View, is_seen
 from ..datacard import licence_text, recipe_name
 from ..errors import DamagelandError
-from ..files import parse_checksums, sha256_of
+from ..files import parse_checksums
 from ..scene import KINDS, Kind, kind_bit
 from ..shards import decode_capture, quantise_depth, read_members, shard_paths
+from ..store import File, as_store
 
 CHECKSUMS = "checksums"
 ROLES: tuple[str, ...] = get_args(Role)
@@ -133,7 +134,7 @@ def label_view(capture: Capture, view: View) -> Label:
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSet:
     """A finished data set and what is wanted of it."""
 
     folder: Path
@@ -183,17 +184,17 @@ def _peek(members: Mapping[str, bytes]) -> Mapping[str, Any]:
         raise
 
 
-def open_source(folder: Path, selection: Selection) -> Source:
+def open_data_set(folder: Path, selection: Selection) -> DataSet:
     """Look at a data set without reading its shards: is it finished, and does it have what is asked for?"""
     names = [path.name for path in shard_paths(folder)]
-    recorded = folder / CHECKSUMS
-    listed = parse_checksums(recorded.read_text(errors="replace")) if recorded.is_file() else {}
+    recorded = as_store(folder) / CHECKSUMS
+    listed = parse_checksums(recorded.read_text()) if recorded.is_file() else {}
     if not listed or sorted(name for name in listed if name.endswith(".tar")) != names:
         raise DamagelandError(
             f"{folder} is not a finished data set ({CHECKSUMS} is missing or names other shards): "
             "run its `damageland render` command again"
         )
-    columns = _columns(folder / "manifest.parquet", "cameras", "item_identifier", "origin")
+    columns = _columns(as_store(folder) / "manifest.parquet", "cameras", "item_identifier", "origin")
     cameras = tuple(sorted({camera for text in columns["cameras"] for camera in text.split(",") if camera}))
     for flag, wanted, known in (
         ("--cameras", selection.cameras, cameras),
@@ -205,13 +206,13 @@ def open_source(folder: Path, selection: Selection) -> Source:
                 raise DamagelandError(f"{flag} {name}: {folder} has {', '.join(known)}{close_match(name, known)}.")
     items = {name: number for number, name in enumerate(sorted(columns["item_identifier"]), start=1)}
     licence = licence_text(columns["origin"])
-    return Source(folder, selection, cameras, items, recipe_name(folder), licence, sha256_of(recorded))
+    return DataSet(folder, selection, cameras, items, recipe_name(folder), licence, recorded.sha256())
 
 
-def _columns(path: Path, *names: str) -> dict[str, list[str]]:
+def _columns(path: File, *names: str) -> dict[str, list[str]]:
     """Distinct values of some columns of a manifest."""
     try:
-        table = pyarrow.parquet.read_table(path, columns=list(names))
+        table = pyarrow.parquet.read_table(pa.BufferReader(path.read_bytes()), columns=list(names))
         return {name: [v for v in table[name].unique().to_pylist() if v is not None] for name in names}
     except (OSError, KeyError, pa.ArrowException) as error:
         raise DamagelandError(f"{path} cannot be read: {error}; run `damageland render` again") from None

@@ -13,7 +13,7 @@ from .coco import export_coco
 from .folder import export_folder
 from .kaputt import export_kaputt
 from .mvtec3d import export_mvtec3d
-from .source import Selection, Source, close_match, open_source
+from .source import DataSet, Selection, close_match, open_data_set
 from .target import Target, building
 from .yolo import export_yolo
 
@@ -22,7 +22,7 @@ from .yolo import export_yolo
 class Format:
     """A format: what writes it, and what a data set keeps and loses in it."""
 
-    write: Callable[[Source, Target], None]
+    write: Callable[[DataSet, Target], None]
     help: str
     keeps: str
     loses: str
@@ -78,10 +78,10 @@ FORMATS: dict[str, Format] = {
 }
 
 _README = """\
-# {{ source.name }} as {{ name }}
+# {{ data.name }} as {{ name }}
 
 Made by `damageland export {{ name }}` from the data set whose file `checksums` has the SHA-256
-`{{ source.fingerprint }}`.
+`{{ data.fingerprint }}`.
 
 - views: {{ views }}
 - cameras: {{ cameras }}; roles: {{ roles }}; splits: {{ splits }}
@@ -91,7 +91,7 @@ Made by `damageland export {{ name }}` from the data set whose file `checksums` 
 
 **Lost:** {{ entry.loses }}
 
-**Licence:** {{ source.licence }}
+**Licence:** {{ data.licence }}
 """
 
 
@@ -99,12 +99,12 @@ def export(name: str, folder: Path, out: Path, selection: Selection) -> Target:
     """Write a finished data set in another format: whole, or not at all."""
     if name not in FORMATS:
         raise DamagelandError(f"format {name!r}: expected one of {', '.join(FORMATS)}{close_match(name, FORMATS)}.")
-    entry, source = FORMATS[name], open_source(folder, selection)
+    entry, data = FORMATS[name], open_data_set(folder, selection)
     with building(out) as target:
-        entry.write(source, target)
+        entry.write(data, target)
         if not target.views:
             raise DamagelandError(f"nothing of {folder} to export as {name}: {_why_empty(target.left_out)}")
-        target.write("README.md", _readme(name, source, target))
+        target.write("README.md", _readme(name, data, target))
     return target
 
 
@@ -114,14 +114,14 @@ def _why_empty(left_out: Counter[str]) -> str:
     return "; ".join(f"{count} views {reason}" for reason, count in sorted(left_out.items()))
 
 
-def _readme(name: str, source: Source, target: Target) -> str:
-    selection = source.selection
+def _readme(name: str, data: DataSet, target: Target) -> str:
+    selection = data.selection
     return jinja2.Template(_README, undefined=jinja2.StrictUndefined, keep_trailing_newline=True).render(
         name=name,
-        source=source,
+        data=data,
         entry=FORMATS[name],
         views=", ".join(f"{count} {split}" for split, count in sorted(target.views.items())),
-        cameras=", ".join(selection.cameras or source.cameras),
+        cameras=", ".join(selection.cameras or data.cameras),
         roles=", ".join(selection.roles) or "all",
         splits=", ".join(selection.splits) or "all",
         left_out=sorted(target.left_out.items()),

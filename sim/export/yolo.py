@@ -6,16 +6,16 @@ import yaml
 from jaxtyping import Bool, Float
 
 from ..scene import KINDS, kind_bit
-from .source import SPLITS, Shot, Source
+from .source import SPLITS, DataSet, Shot
 from .target import Target
 
 NAME = "yolo"
 FOLDERS: dict[str, str] = dict(zip(SPLITS, ("train", "val", "test"), strict=True))
 
 
-def export_yolo(source: Source, target: Target) -> None:
+def export_yolo(data: DataSet, target: Target) -> None:
     """Write ``images/<split>``, ``labels/<split>`` and ``data.yaml``."""
-    for shot in source.shots():
+    for shot in data.shots():
         folder = FOLDERS[shot.split]
         target.write(f"labels/{folder}/{shot.name}.txt", "".join(f"{line}\n" for line in label_lines(shot)))
         target.write(f"images/{folder}/{shot.name}.jpg", shot.jpeg())
