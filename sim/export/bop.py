@@ -59,10 +59,10 @@ def _add(data: DataSet, target: Target, folder: str, scene: Scene, shot: Shot) -
     number, files = scene.images, scene.files
     steps, mask = shot.depth_steps(), shot.item(NAME) > 0
     target.write(f"{folder}/rgb/{number:06d}.jpg", shot.jpeg())
-    if steps is not None:
-        target.write_png(f"{folder}/depth/{number:06d}.png", steps)
-    if shot.view.damage is not None:
-        target.write_png(f"{folder}/damage/{number:06d}.png", shot.view.damage)
+    for kind in ("depth", "damage"):
+        image = shot.png(kind)
+        if image is not None:
+            target.write(f"{folder}/{kind}/{number:06d}.png", image)
     files["scene_camera"][str(number)] = describe_camera(shot)
     instances, infos = [], []
     if mask.any():

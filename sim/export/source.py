@@ -96,6 +96,10 @@ class Shot:
         kept = self.members.get(f"{self.capture.capture_id}.{self.view.camera}.rgb.jpg")
         return kept if kept is not None else simplejpeg.encode_jpeg(self.view.rgb, 95, "RGB", "444")
 
+    def png(self, name: str) -> bytes | None:
+        """A label image or depth as it lies in the shard, or None: copied, so exact."""
+        return self.members.get(f"{self.capture.capture_id}.{self.view.camera}.{name}.png")
+
     def depth_steps(self) -> UInt16[np.ndarray, "h w"] | None:
         """Depth as in the shard: steps of 0.1 mm, 0 = no return; None for a camera without depth."""
         return None if self.view.depth is None else quantise_depth(self.view.depth)
