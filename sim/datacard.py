@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,10 +12,11 @@ import yaml
 from jaxtyping import Float, UInt8
 
 from .capture import Capture, View
-from .files import sha256_of, write_atomic
+from .files import sha256_of
 from .manifest import COLUMN_HELP, Row
 from .scene import KINDS, SURFACES
 from .shards import DEPTH_UNIT_M, read_headers, read_shard, shard_paths
+from .store import Source, Store, as_store
 
 CARD_FILES = ("README.md", "card.jpg")
 PANEL_PX = 224
@@ -119,13 +119,14 @@ _LIMITS_SYNTHETIC = """\
 _LIMITS_REAL = "- Labels of real captures are those of their source; label images exist only where a person drew them."
 
 
-def write_card(folder: Path, rows: Sequence[Row]) -> None:
+def write_card(source: Source, rows: Sequence[Row]) -> None:
     """Write ``README.md`` and ``card.jpg`` of a folder from its shards and the rows of its manifest."""
-    write_atomic(folder / "card.jpg", simplejpeg.encode_jpeg(contact_strip(folder, rows), 88, "RGB", "444"))
-    write_atomic(folder / "README.md", card_text(folder, rows))
+    folder = as_store(source)
+    (folder / "card.jpg").write(simplejpeg.encode_jpeg(contact_strip(folder, rows), 88, "RGB", "444"))
+    (folder / "README.md").write(card_text(folder, rows))
 
 
-def card_text(folder: Path, rows: Sequence[Row]) -> str:
+def card_text(folder: Store, rows: Sequence[Row]) -> str:
     """Markdown of the data card; depends on the shards and the recipe only, not on the clock or the folder's name."""
     paths = shard_paths(folder)
     headers = [header for path in paths for header in read_headers(path)]
@@ -141,7 +142,7 @@ def card_text(folder: Path, rows: Sequence[Row]) -> str:
         products=len({row["item_identifier"] for row in rows}),
         captures=len(rows),
         shards=len(paths),
-        megabytes=sum(path.stat().st_size for path in paths) / 1e6,
+        megabytes=sum(path.size() for path in paths) / 1e6,
         origins=" and ".join(origins),
         tables=_counts(rows),
         cameras=_cameras(headers),
@@ -161,13 +162,13 @@ def card_text(folder: Path, rows: Sequence[Row]) -> str:
     )
 
 
-def _recipe(folder: Path) -> Mapping[str, Any]:
+def _recipe(folder: Store) -> Mapping[str, Any]:
     path = folder / "recipe.lock.yaml"
     recipe = yaml.safe_load(path.read_text()) if path.is_file() else None
     return recipe if isinstance(recipe, Mapping) else {}
 
 
-def _recipe_name(folder: Path) -> str:
+def _recipe_name(folder: Store) -> str:
     return str(_recipe(folder).get("name", "damageland set"))
 
 
@@ -208,7 +209,7 @@ def _columns(rows: Sequence[Row]) -> list[tuple[str, str]]:
     return list((COLUMN_HELP | meaning).items())
 
 
-def _provenance(folder: Path, headers: Sequence[Mapping[str, Any]]) -> str:
+def _provenance(folder: Store, headers: Sequence[Mapping[str, Any]]) -> str:
     provenance = headers[0]["provenance"]
     lines = [f"- recipe: {_recipe_name(folder)}, in full in `recipe.lock.yaml`"] if _recipe(folder) else []
     if (folder / "recipe.lock.yaml").is_file():
@@ -225,7 +226,7 @@ def _provenance(folder: Path, headers: Sequence[Mapping[str, Any]]) -> str:
 # Pictures
 
 
-def contact_strip(folder: Path, rows: Sequence[Row], *, count: int = 6) -> UInt8[np.ndarray, "h w 3"]:
+def contact_strip(folder: Store, rows: Sequence[Row], *, count: int = 6) -> UInt8[np.ndarray, "h w 3"]:
     """Some captures, one per row (twin, damaged, damage mask over the picture, depth), of all generators in turn."""
     chosen = _choose(rows, count)
     ids = {row["capture_id"] for row in chosen} | {row["twin_id"] for row in chosen}
@@ -246,7 +247,7 @@ def _choose(rows: Sequence[Row], count: int) -> list[Row]:
     return [row for _, _, row in sorted(ranked, key=lambda entry: entry[:2])[:count]]
 
 
-def _load(folder: Path, rows: Sequence[Row], ids: set[str]) -> dict[str, Capture]:
+def _load(folder: Store, rows: Sequence[Row], ids: set[str]) -> dict[str, Capture]:
     shards = sorted({row["shard"] for row in rows if row["capture_id"] in ids})
     return {c.capture_id: c for name in shards for c in read_shard(folder / name) if c.capture_id in ids}
 
