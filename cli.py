@@ -96,7 +96,7 @@ def check(folder: Positional[Path]) -> None:
 
 def export(
     format: Positional[str],
-    source: Positional[Path],
+    source: Positional[str],
     *,
     out: Path,
     cameras: tuple[str, ...] = (),
@@ -111,7 +111,7 @@ def export(
 
     Args:
         format: kaputt, mvtec3d, coco, bop, yolo or folder.
-        source: A folder that `damageland render` made.
+        source: A folder or URL that `damageland render` filled.
         out: A new folder. It appears when the export is whole.
         cameras: Only these cameras; all without it.
         roles: Only these roles (query, twin, reference); all without it.

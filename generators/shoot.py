@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..sim.batch import capture_done
 from ..sim.booth import Booth
 from ..sim.capture import Capture, Damage, Severity, View, is_seen, pose_rows
 from ..sim.preview import preview_colour
@@ -15,6 +14,7 @@ from ..sim.scene import KINDS, SURFACES, Part, Scene
 from ..sim.seed import generator_for
 from ..sim.sensor import meter_exposure, record_colour, record_depth, weigh
 from ..sim.shards import shard_path, write_shard
+from ..sim.task import capture_done
 from ..sim.truth import Truth, trace_truth
 from .compose import Composed, compose
 from .damage.outcome import Outcome, judge_severity
@@ -151,12 +151,13 @@ def _label(
 
 
 def shard_captures(plan: Plan, k: int) -> Iterator[Capture]:
-    """Captures of shard ``k``."""
+    """Captures of shard ``k``; twins and their queries count as one for the progress bar."""
     recipe = plan.recipe
     for index in range(k * recipe.shard_size, min((k + 1) * recipe.shard_size, unit_count(recipe))):
         yield from shoot(plan, compose(plan, index))
+        capture_done()
 
 
 def render_shard(plan: Plan, k: int, out: Path) -> None:
     """Make shard ``k`` of a recipe in folder ``out``, whole or not at all (contract C4)."""
-    write_shard(shard_path(out, k), shard_captures(plan, k), on_capture=capture_done)
+    write_shard(shard_path(out, k), shard_captures(plan, k))

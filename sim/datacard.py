@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any, get_args
 
 import cv2
@@ -14,10 +13,11 @@ from jaxtyping import Float, UInt8
 
 from .capture import Capture, Severity, View
 from .croissant import CROISSANT, croissant_text
-from .files import sha256_of, write_atomic
+from .files import sha256_of
 from .manifest import Row, column_help
 from .scene import KINDS, SURFACES
 from .shards import DEPTH_UNIT_M, read_headers, read_shard, shard_paths
+from .store import Source, Store, as_store
 
 CARD_FILES = ("README.md", "card.jpg", CROISSANT)
 PANEL_PX = 224
@@ -129,12 +129,10 @@ _LIMITS_SYNTHETIC = """\
 _LIMITS_REAL = "- Labels of real captures are those of their source; label images exist only where a person drew them."
 
 
-def write_card(folder: Path, rows: Sequence[Row]) -> None:
+def write_card(source: Source, rows: Sequence[Row]) -> None:
     """Write the data card of a folder from its shards, its manifest and the rows of that."""
-    write_atomic(folder / "card.jpg", simplejpeg.encode_jpeg(contact_strip(folder, rows), 88, "RGB", "444"))
+    folder = as_store(source)
     headers = [header for path in shard_paths(folder) for header in read_headers(path)]
-    text = card_text(folder, rows, headers)
-    write_atomic(folder / "README.md", text)
     origins = sorted({row["origin"] for row in rows})
     croissant = croissant_text(
         folder,
@@ -146,14 +144,16 @@ def write_card(folder: Path, rows: Sequence[Row]) -> None:
         provenance=_provenance(folder, headers),
         limits=_limits(origins),
     )
-    write_atomic(folder / CROISSANT, croissant)
+    (folder / "card.jpg").write(simplejpeg.encode_jpeg(contact_strip(folder, rows), 88, "RGB", "444"))
+    (folder / "README.md").write(card_text(folder, rows, headers))
+    (folder / CROISSANT).write(croissant)
 
 
 def _limits(origins: Collection[str]) -> str:
     return "\n".join([_LIMITS_SYNTHETIC] * ("synthetic" in origins) + [_LIMITS_REAL] * ("real" in origins))
 
 
-def card_text(folder: Path, rows: Sequence[Row], headers: Sequence[Mapping[str, Any]]) -> str:
+def card_text(folder: Store, rows: Sequence[Row], headers: Sequence[Mapping[str, Any]]) -> str:
     """Markdown of the data card; depends on the shards and the recipe only, not on the clock or the folder's name."""
     paths = shard_paths(folder)
     first = rows[0]
@@ -167,7 +167,7 @@ def card_text(folder: Path, rows: Sequence[Row], headers: Sequence[Mapping[str, 
         products=len({row["item_identifier"] for row in rows}),
         captures=len(rows),
         shards=len(paths),
-        megabytes=sum(path.stat().st_size for path in paths) / 1e6,
+        megabytes=sum(path.size() for path in paths) / 1e6,
         origins=" and ".join(origins),
         tables=_counts(rows),
         severities=_severities(headers),
@@ -193,13 +193,13 @@ def licence_text(origins: Collection[str]) -> str:
     return _OURS if set(origins) == {"synthetic"} else _THEIRS
 
 
-def _recipe(folder: Path) -> Mapping[str, Any]:
+def _recipe(folder: Store) -> Mapping[str, Any]:
     path = folder / "recipe.lock.yaml"
     recipe = yaml.safe_load(path.read_text()) if path.is_file() else None
     return recipe if isinstance(recipe, Mapping) else {}
 
 
-def recipe_name(folder: Path) -> str:
+def recipe_name(folder: Store) -> str:
     """Name of the recipe that an output folder holds."""
     return str(_recipe(folder).get("name", "damageland set"))
 
@@ -241,7 +241,7 @@ def _cameras(headers: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     ]
 
 
-def _provenance(folder: Path, headers: Sequence[Mapping[str, Any]]) -> str:
+def _provenance(folder: Store, headers: Sequence[Mapping[str, Any]]) -> str:
     provenance = headers[0]["provenance"]
     lines = [f"- recipe: {recipe_name(folder)}, in full in `recipe.lock.yaml`"] if _recipe(folder) else []
     if (folder / "recipe.lock.yaml").is_file():
@@ -260,7 +260,7 @@ def _provenance(folder: Path, headers: Sequence[Mapping[str, Any]]) -> str:
 # Pictures
 
 
-def contact_strip(folder: Path, rows: Sequence[Row], *, count: int = 6) -> UInt8[np.ndarray, "h w 3"]:
+def contact_strip(folder: Store, rows: Sequence[Row], *, count: int = 6) -> UInt8[np.ndarray, "h w 3"]:
     """Some captures, one per row (twin, damaged, damage mask over the picture, depth), of all generators in turn."""
     chosen = _choose(rows, count)
     ids = {row["capture_id"] for row in chosen} | {row["twin_id"] for row in chosen}
@@ -281,7 +281,7 @@ def _choose(rows: Sequence[Row], count: int) -> list[Row]:
     return [row for _, _, row in sorted(ranked, key=lambda entry: entry[:2])[:count]]
 
 
-def _load(folder: Path, rows: Sequence[Row], ids: set[str]) -> dict[str, Capture]:
+def _load(folder: Store, rows: Sequence[Row], ids: set[str]) -> dict[str, Capture]:
     shards = sorted({row["shard"] for row in rows if row["capture_id"] in ids})
     return {c.capture_id: c for name in shards for c in read_shard(folder / name) if c.capture_id in ids}
 

@@ -6,7 +6,6 @@ so that csv and parquet say the same. Attributes and measures of the captures at
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, get_args
 
 import pyarrow as pa
@@ -15,8 +14,8 @@ import pyarrow.parquet
 
 from .capture import Severity
 from .errors import DamagelandError
-from .files import write_atomic
 from .shards import read_headers, shard_paths
+from .store import File, Source, as_store
 
 Row = dict[str, Any]
 
@@ -142,18 +141,23 @@ def flatten_measures(damages: Iterable[Mapping[str, Any]]) -> Row:
     return row
 
 
-def manifest_rows(folder: Path) -> list[Row]:
-    """Rows of all captures of a folder's shards, in order; a capture_id that comes twice is an error."""
-    rows = [capture_row(header, path.name) for path in shard_paths(folder) for header in read_headers(path)]
+def manifest_rows(source: Source) -> list[Row]:
+    """Rows of all captures of a data set's shards, in order; a capture_id that comes twice is an error."""
+    rows = [capture_row(header, path.name) for path in shard_paths(source) for header in read_headers(path)]
+    refuse_duplicates(source, rows)
+    return rows
+
+
+def refuse_duplicates(source: Source, rows: Iterable[Row]) -> None:
+    """Raise an error if a capture_id comes twice."""
     where: dict[str, str] = {}
     for row in rows:
         name, shard = row["capture_id"], row["shard"]
         if name in where:
             raise DamagelandError(
-                f"{folder}: capture_id {name} is in both {where[name]} and {shard}; ids must be unique"
+                f"{source}: capture_id {name} is in both {where[name]} and {shard}; ids must be unique"
             )
         where[name] = shard
-    return rows
 
 
 def manifest_table(rows: Sequence[Row]) -> pa.Table:
@@ -179,45 +183,46 @@ def _column_type(values: Sequence[Any]) -> pa.DataType:
     return pa.float64() if kinds and kinds <= {int, float} else pa.string()
 
 
-def write_manifest(folder: Path, rows: Sequence[Row]) -> None:
+def write_manifest(source: Source, rows: Sequence[Row]) -> None:
     """Write ``manifest.parquet`` and ``manifest.csv`` with the same rows and columns.
 
     In the csv, nothing between two commas is null and ``""`` is the empty string.
     """
-    table = manifest_table(rows)
+    store, table = as_store(source), manifest_table(rows)
     parquet, csv = pa.BufferOutputStream(), pa.BufferOutputStream()
     pyarrow.parquet.write_table(table, parquet, compression="zstd")
     pyarrow.csv.write_csv(table, csv)
-    write_atomic(folder / "manifest.parquet", parquet.getvalue().to_pybytes())
-    write_atomic(folder / "manifest.csv", csv.getvalue().to_pybytes())
+    (store / "manifest.parquet").write(parquet.getvalue().to_pybytes())
+    (store / "manifest.csv").write(csv.getvalue().to_pybytes())
 
 
-def read_manifest(folder: Path) -> list[Row]:
+def read_manifest(source: Source) -> list[Row]:
     """Rows of ``manifest.parquet``, in the order of the shards."""
-    return _read_table(folder / "manifest.parquet").to_pylist()
+    return _read_table(as_store(source) / "manifest.parquet").to_pylist()
 
 
-def csv_agrees(folder: Path) -> bool:
+def csv_agrees(source: Source) -> bool:
     """Whether ``manifest.csv`` holds exactly the rows and columns of ``manifest.parquet``."""
-    table = _read_table(folder / "manifest.parquet")
+    table = _read_table(as_store(source) / "manifest.parquet")
+    csv = as_store(source) / "manifest.csv"
     convert = pyarrow.csv.ConvertOptions(
         column_types=table.schema, strings_can_be_null=True, quoted_strings_can_be_null=False, null_values=[""]
     )
     try:
         read = pyarrow.csv.read_csv(
-            folder / "manifest.csv",
+            pa.BufferReader(csv.read_bytes()),
             parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
             convert_options=convert,
         )
     except (OSError, pa.ArrowException) as error:
-        raise DamagelandError(f"{folder / 'manifest.csv'} cannot be read: {error}") from None
+        raise DamagelandError(f"{csv} cannot be read: {error}") from None
     return read.column_names == table.column_names and read.equals(table)
 
 
-def _read_table(path: Path) -> pa.Table:
+def _read_table(path: File) -> pa.Table:
     try:
-        return pyarrow.parquet.read_table(path)
-    except (OSError, pa.ArrowException) as error:
+        return pyarrow.parquet.read_table(pa.BufferReader(path.read_bytes()))
+    except (OSError, DamagelandError, pa.ArrowException) as error:
         raise DamagelandError(
             f"{path} cannot be read: {error}; `damageland render` writes it beside the shards"
         ) from None

@@ -5,64 +5,120 @@ the tar has taken its name. So a driver killed at any moment loses unfinished sh
 trusted. ``checksums`` covers the finished folder; both are in the format of ``sha256sum -c``.
 """
 
-import difflib
 import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import yaml
 
-from .capture import Capture, View
+from .check import check_links, check_manifest, check_shard
 from .datacard import CARD_FILES, write_card
 from .errors import DamagelandError
-from .files import TEMPORARY, checksum_line, create_exclusive, parse_checksums, sha256_of, write_atomic
-from .manifest import Row, csv_agrees, manifest_rows, manifest_table, read_manifest, write_manifest
-from .scene import KINDS, SURFACES
-from .shards import read_shard, shard_path, shard_paths
+from .files import checksum_line, parse_checksums
+from .lease import PREFIX as LEASES
+from .lease import lease
+from .manifest import Row, capture_row, manifest_table, read_manifest, refuse_duplicates, write_manifest
+from .shards import header_of, read_members, shard_name, shard_paths
+from .store import File, Source, Store, as_file, as_store
 
+TIMED_SHARDS = 3
+"""Shards in which a check without pixels times the decoding of a few captures."""
 LOCK_FILE = "recipe.lock.yaml"
+LOCK_FORMAT = 1
+"""Version of the output folder, in the lock; a folder of a newer one is refused."""
 CHECKSUMS = "checksums"
 DERIVED_FILES = ("manifest.parquet", "manifest.csv", *CARD_FILES)
+VERIFYING_THREADS = 4
+"""Hashing lets go of the interpreter, and object stores answer several requests at once."""
 
 
-def claim_output(out: Path, lock_text: str) -> None:
+# Claims and locks
+
+
+def claim_output(out: Source, lock_text: str) -> None:
     """Make the folder this recipe's, by writing ``recipe.lock.yaml``; another recipe's or a foreign folder is an error.
 
     The same recipe may claim a folder again, to resume.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        others = [p.name for p in out.iterdir() if p.name not in (LOCK_FILE, ".lock") and p.suffix != TEMPORARY]
-        lock = out / LOCK_FILE
-        if not lock.exists() and others:
-            raise DamagelandError(
-                f"{out} holds {sorted(others)[0]!r} but no {LOCK_FILE}: it is not an output of damageland; "
-                "choose an empty or new folder"
-            )
-        if create_exclusive(lock, lock_text):
-            return
-        held = lock.read_text()
-    except OSError as error:
-        raise DamagelandError(f"cannot write to the output folder {out}: {error}") from None
-    if held != lock_text:
+    store = as_store(out)
+    store.make()
+    names = store.names()
+    others = [name for name in names if name not in (LOCK_FILE, ".lock") and not name.startswith(LEASES)]
+    lock = store / LOCK_FILE
+    if LOCK_FILE not in names and others:
         raise DamagelandError(
-            f"{out} holds the run of another recipe; choose another folder, or delete it. The recipes differ in:\n"
-            + _short_diff(held, lock_text)
+            f"{store} holds {others[0]!r} but no {LOCK_FILE}: it is not an output of damageland; "
+            "choose an empty or new folder"
+        )
+    if LOCK_FILE not in names and lock.create(lock_text):
+        return
+    held = lock.read_text()
+    if held == lock_text:
+        return
+    before, now = _mapping(held), _mapping(lock_text)
+    _refuse_newer(store, before)
+    raise DamagelandError(
+        f"{store} holds the run of another recipe, or of this one before it was edited; choose another folder, undo "
+        f"the edit, or delete the folder. What differs:\n{_changes(before, now)}"
+    )
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        found = None
+    return found if isinstance(found, dict) else {"recipe.lock.yaml": text[:80]}
+
+
+def _refuse_newer(store: Store, lock: Mapping[str, Any]) -> None:
+    known = lock.get("format", LOCK_FORMAT)
+    if isinstance(known, int) and known > LOCK_FORMAT:
+        raise DamagelandError(
+            f"{store} was written by a newer damageland (format {known}, this one knows {LOCK_FORMAT}): "
+            "update damageland, or choose another folder"
         )
 
 
-def _short_diff(held: str, wanted: str, *, limit: int = 20) -> str:
-    lines = difflib.unified_diff(held.splitlines(), wanted.splitlines(), "in the folder", "wanted", lineterm="", n=0)
-    shown = list(lines)
-    more = [f"… and {len(shown) - limit} more lines"] if len(shown) > limit else []
-    return "\n".join(shown[:limit] + more)
+def _changes(held: Mapping[str, Any], wanted: Mapping[str, Any], *, limit: int = 20) -> str:
+    before, now = dict(_leaves(held)), dict(_leaves(wanted))
+    lines = []
+    for key in sorted(before.keys() | now.keys()):
+        old, new = before.get(key, "nothing"), now.get(key, "nothing")
+        if old != new:
+            lines.append(f"  {key}: {old} in the folder, {new} now")
+    more = [f"  … and {len(lines) - limit} more"] if len(lines) > limit else []
+    return "\n".join(lines[:limit] + more)
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict | list) and value:
+        for name, element in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _leaves(element, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, repr(value)
 
 
 @contextmanager
-def output_lock(out: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold the folder against other drivers; single-shard jobs share it. The system frees it when a process dies."""
-    with (out / ".lock").open("a") as file:
+def output_lock(out: Source, *, shared: bool = False) -> Iterator[None]:
+    """Hold an output against other drivers; single-shard jobs share it.
+
+    On a local folder the system frees the lock when a process dies. On an object store a driver holds a lease, and
+    single-shard jobs need none: whoever writes a shard, its bytes are the same.
+    """
+    store = as_store(out)
+    folder = store.local
+    if folder is None:
+        with nullcontext() if shared else lease(store):
+            yield
+        return
+    with (folder / ".lock").open("a") as file:
         try:
             fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -70,144 +126,185 @@ def output_lock(out: Path, *, shared: bool = False) -> Iterator[None]:
         yield
 
 
-def sidecar_path(shard: Path) -> Path:
-    """Where a shard's checksum is recorded."""
-    return shard.with_name(shard.name + ".sha256")
+# Which shards are done
 
 
-def record_shard(shard: Path) -> None:
+def sidecar_name(shard: str) -> str:
+    """Name of the file that records a shard's checksum."""
+    return f"{shard}.sha256"
+
+
+def record_shard(shard: File | Path, digest: str | None = None) -> None:
     """Record the checksum of a finished shard: from now on it counts as done."""
-    write_atomic(sidecar_path(shard), checksum_line(sha256_of(shard), shard.name))
+    file = as_file(shard)
+    (file.store / sidecar_name(file.name)).write(checksum_line(digest or file.sha256(), file.name))
 
 
-def shard_is_done(shard: Path) -> bool:
-    """Whether the tar is there and has the recorded checksum."""
-    sidecar = sidecar_path(shard)
-    if not (shard.is_file() and sidecar.is_file()):
+def recorded_digest(file: File) -> str | None:
+    """Checksum recorded beside a shard, or None."""
+    sidecar = file.store / sidecar_name(file.name)
+    return parse_checksums(sidecar.read_text()).get(file.name) if sidecar.is_file() else None
+
+
+def shard_is_done(shard: File | Path, *, trust: bool = False) -> bool:
+    """Whether the tar is there and has the recorded checksum; with ``trust`` it is not read, only looked for."""
+    file = as_file(shard)
+    if not file.is_file():
         return False
-    return parse_checksums(sidecar.read_text(errors="replace")).get(shard.name) == sha256_of(shard)
+    recorded = recorded_digest(file)
+    return recorded is not None and (trust or recorded == file.sha256())
 
 
-def pending_shards(out: Path, count: int) -> list[int]:
-    """Numbers of the shards that are missing or damaged; reads every tar to be sure."""
-    return [k for k in range(count) if not shard_is_done(shard_path(out, k))]
+def pending_shards(out: Source, count: int, *, trust: bool = False) -> list[int]:
+    """Numbers of the shards that are missing or damaged; reads every tar to be sure, unless told to trust them."""
+    store = as_store(out)
+    names = set(store.names())
+
+    def is_done(k: int) -> bool:
+        name = shard_name(k)
+        if name not in names or sidecar_name(name) not in names:
+            return False
+        return trust or shard_is_done(store / name)
+
+    with ThreadPoolExecutor(VERIFYING_THREADS) as threads:
+        return [k for k, done in enumerate(threads.map(is_done, range(count))) if not done]
 
 
-def finish(out: Path, count: int) -> None:
+# The end of a run
+
+
+def finish(out: Source, count: int) -> None:
     """Derive manifest, data card and checksums from the shards; a folder that is finished and sound is left untouched.
 
     Nothing written depends on the clock, so the same shards give the same bytes.
     """
-    with output_lock(out):
-        expected = [shard_path(out, k).name for k in range(count)]
-        found = [path.name for path in shard_paths(out)]
+    store = as_store(out)
+    with output_lock(store):
+        expected = [shard_name(k) for k in range(count)]
+        found = [file.name for file in shard_paths(store)]
         if found != expected:
             odd = sorted(set(found) ^ set(expected))
-            raise DamagelandError(f"{out} should hold {count} shards, but {odd} are missing or too many")
-        names = [*expected, *DERIVED_FILES] + [LOCK_FILE] * (out / LOCK_FILE).exists()
-        if (out / CHECKSUMS).is_file() and not verify_checksums(out, required=names):
+            raise DamagelandError(f"{store} should hold {count} shards, but {odd} are missing or too many")
+        names = [*expected, *DERIVED_FILES] + [LOCK_FILE] * (store / LOCK_FILE).is_file()
+        if (store / CHECKSUMS).is_file() and not verify_checksums(store, required=names):
             return
-        damaged = pending_shards(out, count)
-        if damaged:
-            raise DamagelandError(f"{out}: shards {damaged} are unfinished or damaged: run the same command again")
-        rows = manifest_rows(out)
-        write_manifest(out, rows)
-        write_card(out, rows)
-        write_atomic(out / CHECKSUMS, "".join(checksum_line(sha256_of(out / name), name) for name in sorted(names)))
+        rows, digests = _rows_and_digests(store, expected)
+        refuse_duplicates(store, rows)
+        write_manifest(store, rows)
+        write_card(store, rows)
+        lines = [checksum_line(digests.get(name) or (store / name).sha256(), name) for name in sorted(names)]
+        (store / CHECKSUMS).write("".join(lines))
 
 
-def verify_checksums(out: Path, *, required: list[str] | None = None) -> list[str]:
-    """Problems of the files that ``checksums`` covers: missing, changed, or (of those required) not covered."""
-    path = out / CHECKSUMS
+def _rows_and_digests(store: Store, names: Sequence[str]) -> tuple[list[Row], dict[str, str]]:
+    """Read every shard once: its manifest rows, and its checksum, which must be the recorded one."""
+    rows: list[Row] = []
+    digests: dict[str, str] = {}
+    damaged = []
+    for name in names:
+        digest, file = hashlib.sha256(), store / name
+        try:
+            of_shard = [capture_row(header_of(file, m), name) for m in read_members(file, digest=digest)]
+        except DamagelandError:
+            if shard_is_done(file):  # then it was made so, and making it again will not help
+                raise
+            damaged.append(name)
+            continue
+        digests[name] = digest.hexdigest()
+        if recorded_digest(file) != digests[name]:
+            damaged.append(name)
+        rows += of_shard
+    if damaged:
+        raise DamagelandError(f"{store}: shards {damaged} are unfinished or damaged: run the same command again")
+    return rows, digests
+
+
+def verify_checksums(out: Source, *, required: Sequence[str] = (), known: Mapping[str, str] | None = None) -> list[str]:
+    """Problems of the files that ``checksums`` covers: missing, changed, or (of those required) not covered.
+
+    ``known`` are checksums of files that have been read already.
+    """
+    store = as_store(out)
+    path = store / CHECKSUMS
     if not path.is_file():
         return [f"{path} is missing: the run did not finish; run the same command again"]
-    recorded = parse_checksums(path.read_text(errors="replace"))
-    problems = [f"{path} does not cover {name}" for name in required or [] if name not in recorded]
+    recorded = parse_checksums(path.read_text())
+    present = set(store.names())
+    problems = [f"{path} does not cover {name}" for name in required if name not in recorded]
     for name, digest in recorded.items():
-        if Path(name).name != name:
+        if name in (".", "..") or Path(name).name != name:
             problems.append(f"{path} names {name!r}, which is not a file of this folder")
-        elif not (out / name).is_file():
-            problems.append(f"{out / name} is missing")
-        elif sha256_of(out / name) != digest:
-            problems.append(f"{out / name} has changed since it was written (checksum differs)")
+        elif name not in present:
+            problems.append(f"{(store / name).url} is missing")
+        elif ((known or {}).get(name) or (store / name).sha256()) != digest:
+            problems.append(f"{(store / name).url} has changed since it was written (checksum differs)")
     return problems
 
 
 # The check of a finished set
 
 
-def check(out: Path) -> list[str]:
-    """All problems of a finished output folder, in words; empty if it keeps every promise of contract C3."""
-    paths = shard_paths(out)
-    problems = [f"{out} lacks {shard_path(out, k).name}" for k in range(len(paths)) if not shard_path(out, k).is_file()]
-    problems += verify_checksums(out, required=[path.name for path in paths])
-    captures = 0
-    for path in paths:
-        try:
-            for capture in read_shard(path):
-                captures += 1
-                problems += [f"{path.name}: capture {capture.capture_id}: {text}" for text in check_capture(capture)]
-        except DamagelandError as error:
-            problems.append(str(error))
+@dataclass(frozen=True)
+class Inspection:
+    """What the check of a data set found."""
+
+    problems: tuple[str, ...]
+    """In words; none if it keeps every promise."""
+    bad_shards: tuple[str, ...]
+    """Those that `damageland render` makes again."""
+    captures: int
+    shards: int
+    bytes_read: int
+    seconds: float
+    full_seconds: float
+    """How long the check takes with pixels: measured, or foretold from a few captures."""
+
+
+def check(out: Source, *, pixels: bool = True) -> list[str]:
+    """All problems of a finished output folder, in words; empty if it keeps every promise."""
+    return list(inspect(out, pixels=pixels).problems)
+
+
+def inspect(
+    out: Source, *, pixels: bool = True, tell: Callable[[int, int], None] = lambda done, total: None
+) -> Inspection:
+    """Check a finished data set: checksums, counts, sizes, value ranges, manifest, links, and with pixels every image.
+
+    ``tell`` is called after each shard with the number of shards done and in all.
+    """
+    start = time.perf_counter()
+    store = as_store(out)
+    paths = shard_paths(store)
+    if (store / LOCK_FILE).is_file():
+        _refuse_newer(store, _mapping((store / LOCK_FILE).read_text()))
+    names = {path.name for path in paths}
+    problems = [f"{store} lacks {shard_name(k)}" for k in range(len(paths)) if shard_name(k) not in names]
+    rows, digests, bad, decode_s = list[Row](), dict[str, str](), list[str](), list[float]()
+    for i, path in enumerate(paths):
+        report = check_shard(path, pixels=pixels, time_pixels=i < TIMED_SHARDS)
+        digests[path.name] = report.digest
+        recorded = recorded_digest(path)
+        if report.digest == "" or recorded != report.digest:
+            bad.append(path.name)
+            how = "is damaged" if recorded else "has no checksum beside it"
+            problems.append(f"{path.name} {how}: run `damageland render` again to make it anew")
+        rows += report.rows
+        problems += report.problems
+        decode_s += [report.decode_s] * (report.decode_s > 0)
+        tell(i + 1, len(paths))
+    problems += verify_checksums(store, required=[path.name for path in paths], known=digests)
+    problems += _check_tables(store, rows) + [f"{store} holds no captures"] * (not rows)
+    seconds = time.perf_counter() - start
+    per_capture = sum(decode_s) / len(decode_s) if decode_s else 0.0
+    full = seconds if pixels else seconds + per_capture * len(rows)
+    size = sum(size for name, size in store.sizes().items() if name in names)
+    return Inspection(tuple(problems), tuple(bad), len(rows), len(paths), size, seconds, full)
+
+
+def _check_tables(store: Store, rows: list[Row]) -> list[str]:
     try:
-        rows, recorded = manifest_table(manifest_rows(out)).to_pylist(), read_manifest(out)
-        problems += _check_manifest(out, rows, recorded) + _check_links(rows)
+        refuse_duplicates(store, rows)
+        given, recorded = manifest_table(rows).to_pylist(), read_manifest(store)
+        return check_manifest(store, given, recorded) + check_links(given)
     except DamagelandError as error:
-        problems.append(str(error))
-    return problems + [f"{out} holds no captures"] * (captures == 0)
-
-
-def check_capture(capture: Capture) -> list[str]:
-    """Problems of one capture's labels and images."""
-    problems = [text for view in capture.views for text in _check_view(view)]
-    if not capture.views:
-        problems.append("has no views")
-    labelled = [view.damage for view in capture.views if view.damage is not None]
-    if capture.origin != "synthetic" or not labelled:
-        return problems
-    bits = int(np.bitwise_or.reduce([np.bitwise_or.reduce(image, axis=None) for image in labelled]))
-    shown = {kind for i, kind in enumerate(KINDS) if bits >> i & 1}
-    if capture.defect and not set(capture.defect_types) <= shown:
-        problems.append(f"is labelled {capture.defect_types}, but its damage images show {sorted(shown)}")
-    if capture.role != "query" and (shown or capture.defect):
-        problems.append(f"is a pristine {capture.role}, but shows damage {sorted(shown)}")
-    return problems
-
-
-def _check_view(view: View) -> list[str]:
-    problems = []
-    for name in ("depth", "item", "part", "damage"):
-        image = getattr(view, name)
-        if image is not None and image.shape != view.rgb.shape[:2]:
-            problems.append(f"{name} of camera {view.camera} has shape {image.shape}, rgb {view.rgb.shape[:2]}")
-    if view.damage is not None and view.damage.max(initial=0) >= 1 << len(KINDS):
-        problems.append(f"damage of camera {view.camera} has bits beyond the {len(KINDS)} kinds")
-    if view.part is not None and (view.part % 8).max(initial=0) >= len(SURFACES):
-        problems.append(f"part of camera {view.camera} names a surface beyond {SURFACES}")
-    if view.rgb.size and view.rgb.min() == view.rgb.max():
-        problems.append(f"rgb of camera {view.camera} is one flat colour")
-    return problems
-
-
-def _check_manifest(out: Path, rows: list[Row], recorded: list[Row]) -> list[str]:
-    problems = []
-    if len(rows) != len(recorded):
-        problems.append(f"manifest.parquet has {len(recorded)} rows, the shards hold {len(rows)} captures")
-    for row, other in zip(rows, recorded, strict=False):
-        wrong = [name for name, value in other.items() if row.get(name) != value]
-        if wrong:
-            problems.append(f"manifest.parquet disagrees with capture {row['capture_id']} in {wrong}")
-    return problems if csv_agrees(out) else [*problems, "manifest.csv and manifest.parquet have different rows"]
-
-
-def _check_links(rows: list[Row]) -> list[str]:
-    items = {row["capture_id"]: row["item_identifier"] for row in rows}
-    problems = []
-    for row in rows:
-        links = [row["twin_id"]] * bool(row["twin_id"]) + [link for link in row["reference_ids"].split(",") if link]
-        for link in links:
-            if link not in items:
-                problems.append(f"capture {row['capture_id']} links to {link}, which is not in this set")
-            elif items[link] != row["item_identifier"]:
-                problems.append(f"capture {row['capture_id']} links to {link}, which shows another product")
-    return problems
+        return [str(error)]

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from .capture import Capture, Role, View
 from .errors import DamagelandError
 from .files import atomic_writer
+from .store import File, Source, as_file, as_store
 
 FORMAT_VERSION = 2
 """Version of the JSON member; a reader refuses versions it does not know. 1 lacked ``T_world_item``."""
@@ -31,6 +32,7 @@ DEPTH_UNIT_M = 1e-4
 LABELS = {"item": np.uint8, "part": np.uint16, "damage": np.uint8}
 """Label images and the type of their pixels (contract C2)."""
 USTAR_NAME_BYTES = 100
+_ZEROS = bytes(tarfile.BLOCKSIZE)
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _MEMBER = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
@@ -69,18 +71,24 @@ _Header: type[BaseModel] = create_model(  # of Capture's own fields, so that the
 # Names
 
 
+def shard_name(k: int) -> str:
+    """Name of shard number k."""
+    return f"shard-{k:06d}.tar"
+
+
 def shard_path(folder: Path, k: int) -> Path:
-    """Path of shard number k in an output folder."""
-    return folder / f"shard-{k:06d}.tar"
+    """Path of shard number k in a local folder."""
+    return folder / shard_name(k)
 
 
-def shard_paths(folder: Path) -> list[Path]:
-    """Paths of all shards of a folder, in order; a folder without any is an error."""
-    paths = sorted(folder.glob("shard-*.tar"))
-    if not paths:
-        reason = "holds no shard-*.tar" if folder.is_dir() else "does not exist or is not a folder"
-        raise DamagelandError(f"{folder} {reason}: name the folder that `damageland render --out` wrote")
-    return paths
+def shard_paths(source: Source) -> list[File]:
+    """All shards of a data set, in order; one without any is an error. ``File.open`` streams one."""
+    store = as_store(source)
+    names = [name for name in store.names() if name.startswith("shard-") and name.endswith(".tar")]
+    if not names:
+        reason = "holds no shard-*.tar" if store.exists() else "does not exist or is not a folder"
+        raise DamagelandError(f"{store} {reason}: name the folder that `damageland render --out` wrote")
+    return [store / name for name in names]
 
 
 def _require_name(kind: str, value: str) -> None:
@@ -302,38 +310,41 @@ def write_shard(
             on_capture()
 
 
-def read_shard(path: Path) -> Iterator[Capture]:
+def read_shard(path: File | Path) -> Iterator[Capture]:
     """Read the captures of one tar in order; a damaged, truncated or hostile tar is an error, never fewer captures."""
     for members in read_members(path):
         yield _decode(path, members)
 
 
-def read_headers(path: Path) -> Iterator[dict[str, Any]]:
+def read_headers(path: File | Path) -> Iterator[dict[str, Any]]:
     """Read everything but pixels of each capture of one tar, as ``describe_capture`` gives it, without decoding."""
-    for members in read_members(path):
-        yield _header(path, members)
+    for members in read_members(path, headers_only=True):
+        yield header_of(path, members)
 
 
-def read_captures(folder: Path, *, split: str | None = None, roles: Collection[str] | None = None) -> Iterator[Capture]:
-    """Read the captures of all shards of a folder in order, only those of a split and of some roles if given."""
+def read_captures(
+    source: Source, *, split: str | None = None, roles: Collection[str] | None = None
+) -> Iterator[Capture]:
+    """Read the captures of all shards of a data set in order, only those of a split and of some roles if given."""
     unknown = set(roles or ()) - set(get_args(Role))
     if unknown:
         raise DamagelandError(f"unknown roles {sorted(unknown)}, expected some of {get_args(Role)}")
-    for path in shard_paths(folder):
+    for path in shard_paths(source):
         for members in read_members(path):
-            header = _header(path, members)
+            header = header_of(path, members)
             if (split is None or header["split"] == split) and (roles is None or header["role"] in roles):
                 yield _decode(path, members)
 
 
-def _decode(path: Path, members: Mapping[str, bytes]) -> Capture:
+def _decode(path: File | Path, members: Mapping[str, bytes]) -> Capture:
     try:
         return decode_capture(members)
     except DamagelandError as error:
         raise DamagelandError(f"{path}: {error}") from None
 
 
-def _header(path: Path, members: Mapping[str, bytes]) -> dict[str, Any]:
+def header_of(path: File | Path, members: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return the checked JSON of one sample, which ``path`` holds."""
     name = next(iter(members)).partition(".")[0] + ".json"
     if name not in members:
         raise DamagelandError(f"{path}: a sample has no {name}, only {sorted(members)}")
@@ -344,10 +355,14 @@ def _header(path: Path, members: Mapping[str, bytes]) -> dict[str, Any]:
     return json.loads(members[name])
 
 
-def read_members(path: Path) -> Iterator[dict[str, bytes]]:
-    """Read the raw members of each capture, grouped as WebDataset does: by the name up to the first dot."""
+def read_members(path: File | Path, *, headers_only: bool = False, digest: Any = None) -> Iterator[dict[str, bytes]]:
+    """Read the raw members of each capture, grouped as WebDataset does: by the name up to the first dot.
+
+    With ``headers_only`` images are skipped and come as empty bytes. ``digest`` is a hash of hashlib that is fed
+    the whole file on the way.
+    """
     key, sample, seen = "", dict[str, bytes](), set[str]()
-    for name, data in _read_tar(path):
+    for name, data in read_tar(path, headers_only=headers_only, digest=digest):
         new_key = name.partition(".")[0]
         if new_key != key and sample:
             yield sample
@@ -361,25 +376,59 @@ def read_members(path: Path) -> Iterator[dict[str, bytes]]:
         yield sample
 
 
-def _read_tar(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Members of an uncompressed tar in order. Python's reader takes a broken header for the end, hence the check."""
+def read_tar(path: File | Path, *, headers_only: bool = False, digest: Any = None) -> Iterator[tuple[str, bytes]]:
+    """Read the members of an uncompressed tar from front to back, as a stream; see ``read_members``.
+
+    Blocks are walked here, because Python's reader takes a broken header for the end, and because it is slow.
+    """
+    file = as_file(path)
     try:
-        with tarfile.open(path, mode="r:") as tar:
-            while (info := tar.next()) is not None:
-                if not info.isreg() or info.issparse() or not _MEMBER.fullmatch(info.name):
-                    raise DamagelandError(
-                        f"{path}: refused member {info.name!r}: a shard holds plain files, no folders, links or '..'"
-                    )
-                file = tar.extractfile(info)
-                data = b"" if file is None else file.read()
-                if len(data) != info.size:
-                    raise tarfile.ReadError(f"{info.name} ends early")
-                yield info.name, data
-            end = tar.offset
-        with path.open("rb") as file:
-            file.seek(end)
-            rest = file.read()
+        with file.open() as stream:
+            size = stream.seek(0, io.SEEK_END)
+            stream.seek(0)
+            yield from _walk(file, stream, size, headers_only, digest)
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
-        raise DamagelandError(f"{path} is not a whole tar ({error}): delete it and render it again") from None
-    if len(rest) < 2 * tarfile.BLOCKSIZE or any(rest):
-        raise DamagelandError(f"{path} is truncated or damaged at byte {end}: delete it and render it again")
+        raise DamagelandError(f"{file} is not a whole tar ({error}): delete it and render it again") from None
+
+
+def _walk(
+    file: File, stream: io.BufferedReader, size: int, headers_only: bool, digest: Any
+) -> Iterator[tuple[str, bytes]]:
+    at = 0
+
+    def take(count: int, what: str) -> bytes:
+        nonlocal at
+        if at + count > size:  # asked before reading, since a false size could ask for more memory than there is
+            raise DamagelandError(f"{file} is truncated or damaged at byte {at} ({what}): render it again")
+        data = stream.read(count)
+        at += count
+        if digest is not None:
+            digest.update(data)
+        return data
+
+    while (block := take(tarfile.BLOCKSIZE, "a header is missing")) != _ZEROS:
+        info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        padded = -(-info.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+        if info.type in (tarfile.XHDTYPE, tarfile.XGLTYPE):  # dates and the like, from other writers
+            _refuse_renaming(file, take(padded, "a header ends early"))
+            continue
+        if not info.isreg() or info.issparse() or info.size < 0 or not _MEMBER.fullmatch(info.name):
+            raise DamagelandError(
+                f"{file}: refused member {info.name!r}: a shard holds plain files, no folders, links or '..'"
+            )
+        if headers_only and not info.name.endswith(".json"):
+            stream.seek(padded, io.SEEK_CUR)
+            at += padded
+            yield info.name, b""
+        else:
+            yield info.name, take(padded, f"{info.name} ends early")[: info.size]
+    start = at - tarfile.BLOCKSIZE
+    rest = take(max(size - at, tarfile.BLOCKSIZE), "its end is missing")
+    if any(rest):
+        raise DamagelandError(f"{file} is truncated or damaged at byte {start}: delete it and render it again")
+
+
+def _refuse_renaming(file: File, extended: bytes) -> None:
+    """Extended headers may change a member's name, size or kind: those are refused, others say nothing of interest."""
+    if re.search(rb"\d+ (path|linkpath|size|GNU\.sparse[^=]*)=", extended):
+        raise DamagelandError(f"{file}: refused an extended header that renames or resizes a member")

@@ -22,7 +22,7 @@ from typing import Any
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from .errors import DamagelandError
+from .errors import DamagelandError, StorageError
 from .files import TEMPORARY, atomic_writer, create_exclusive, remove_temporaries, write_atomic
 
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "r2", "tos"})
@@ -30,6 +30,8 @@ OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl
 EXTRAS = {"s3": "s3", "s3a": "s3"}
 """Schemes with an extra of ours: ``pip install 'damageland[s3]'``."""
 READ_AHEAD = 4 * 2**20
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError")
 
 
 @dataclass(frozen=True)
@@ -284,7 +286,15 @@ def _telling(url: str, doing: str) -> Iterator[tuple[Any, str]]:
         raise
     except Exception as error:
         # Each service's client has exceptions of its own, so there is no narrower class to catch.
-        raise DamagelandError(_explain(url, doing, error)) from error
+        raise StorageError(_explain(url, doing, error), final=_is_final(error)) from error
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether trying again cannot help: a full disk, missing rights or packages, a place that is not there."""
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
+        return True
+    lasting = (ImportError, ValueError, PermissionError, FileNotFoundError, NotADirectoryError)
+    return isinstance(error, lasting) or type(error).__name__ in NO_CREDENTIALS
 
 
 def _explain(url: str, doing: str, error: Exception) -> str:
@@ -296,12 +306,12 @@ def _explain(url: str, doing: str, error: Exception) -> str:
     if isinstance(error, ValueError) and "rotocol not known" in text:
         known = ", ".join(f"{name}://" for name in ("s3", "gs", "az", "sftp", "file"))
         return f"{url}: unknown scheme {scheme}://; expected a folder or one that fsspec knows: {known}, …"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
         return (
             f"cannot {doing} {url}: the disk is full ({error.strerror}). Free some space and run the same command "
             "again: what is finished is kept"
         )
-    if isinstance(error, PermissionError) or kind in ("NoCredentialsError", "PartialCredentialsError"):
+    if isinstance(error, PermissionError) or kind in NO_CREDENTIALS:
         return f"cannot {doing} {url}: no rights ({text}). Check the credentials in your environment, or whose it is"
     if isinstance(error, FileNotFoundError):
         return f"cannot {doing} {url}: it does not exist ({text})"

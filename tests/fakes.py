@@ -5,11 +5,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from damageland.sim.batch import capture_done
 from damageland.sim.capture import Capture, Damage, Role, View
 from damageland.sim.scene import KINDS, Kind
 from damageland.sim.seed import generator_for
 from damageland.sim.shards import shard_path, write_shard
+from damageland.sim.task import capture_done
 
 
 def fake_view(

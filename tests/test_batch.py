@@ -10,7 +10,7 @@ from pathlib import Path
 
 import fakes
 import pytest
-from damageland.sim import batch
+from damageland.sim import progress
 from damageland.sim.batch import make_one, run_shards
 from damageland.sim.errors import DamagelandError
 from damageland.sim.output import (
@@ -21,7 +21,7 @@ from damageland.sim.output import (
     pending_shards,
     record_shard,
     shard_is_done,
-    sidecar_path,
+    sidecar_name,
 )
 from damageland.sim.shards import shard_path
 
@@ -101,7 +101,7 @@ def test_killed_driver_resumes_to_the_same_bytes(tmp_path: Path, undisturbed: Pa
     script = tmp_path / "driver.py"
     script.write_text(DRIVER.format(tests=str(TESTS)))
     with subprocess.Popen([sys.executable, str(script), str(out), "6", "0.6"], stderr=subprocess.PIPE) as driver:
-        wait_until(lambda: sidecar_path(shard_path(out, 1)).exists() and list(out.glob("*.tmp")))
+        wait_until(lambda: (out / sidecar_name("shard-000001.tar")).exists() and list(out.glob("*.tmp")))
         workers = children_of(driver.pid)
         driver.send_signal(signal.SIGKILL)
     assert workers
@@ -148,9 +148,9 @@ def test_only_the_damaged_shard_is_made_again(tmp_path: Path, undisturbed: Path)
     data = bytearray(shard_path(out, 4).read_bytes())
     data[len(data) // 3] ^= 4
     shard_path(out, 4).write_bytes(data)
-    sidecar_path(shard_path(out, 2)).unlink()
+    (out / sidecar_name("shard-000002.tar")).unlink()
     (out / "shard-000009.tar.0badcafe.tmp").write_bytes(b"half")
-    with pytest.raises(DamagelandError, match=r"shards \[2, 4\] are unfinished or damaged"):
+    with pytest.raises(DamagelandError, match=r"shards \['shard-000002.tar', 'shard-000004.tar'\] are unfin"):
         finish(out, 6)
     run_whole(out, 6, partial(fakes.fake_shard, log=log))
     assert sorted(p.name for p in log.iterdir()) == ["2", "4"]
@@ -210,7 +210,7 @@ def test_progress_counts_captures_inside_a_shard(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     """While a shard is still in the making its finished captures count, and a resumed run starts where it left."""
-    monkeypatch.setattr(batch, "PLAIN_LINE_EVERY_S", 0.0)
+    monkeypatch.setattr(progress, "PLAIN_LINE_EVERY_S", 0.0)
     make_one(fakes.fake_shard, 0, tmp_path)
     run_shards(partial(fakes.fake_shard, delay_s=1.5), 2, tmp_path, captures_per_shard=3)
     counts = [int(line.split("/")[0]) for line in capsys.readouterr().err.splitlines()]

@@ -147,7 +147,9 @@ def test_folder_of_another_run_is_left_alone(tmp_path: Path, monkeypatch, capsys
     (foreign / "holiday.jpg").write_bytes(b"x")
     before = tree(tmp_path)
     message = refused(monkeypatch, capsys, "render", path, "--out", other)
-    assert str(other) in message and "another recipe" in message and "-name: other" in message
+    assert (
+        str(other) in message and "another recipe" in message and "name: 'other' in the folder, 'small' now" in message
+    )
     message = refused(monkeypatch, capsys, "render", path, "--out", foreign)
     assert str(foreign) in message and "holiday.jpg" in message
     assert tree(tmp_path) == before

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import fakes
+import fsspec
 import mlcroissant
 import numpy as np
 import pyarrow.parquet
@@ -399,6 +400,17 @@ def test_same_source_same_bytes(exported: Path, source: Path, tmp_path: Path):
         assert FORMATS[name].loses in text and FORMATS[name].keeps in text
 
 
+def test_sources_may_lie_anywhere(source: Path, exported: Path, tmp_path: Path):
+    """A data set behind a URL exports as a local one does."""
+    memory = fsspec.filesystem("memory")
+    for path in source.iterdir():
+        if path.is_file():
+            memory.pipe_file(f"/exports/{path.name}", path.read_bytes())
+    export("folder", "memory://exports", tmp_path / "out", ALL)
+    memory.rm("/exports", recursive=True)
+    assert tree(tmp_path / "out") == tree(exported / "folder")
+
+
 def test_a_killed_export_leaves_nothing_finished(source: Path, exported: Path, tmp_path: Path):
     """SIGKILL in the middle: no folder of that name; the same command then makes it whole and clears the rest away."""
     code = f"""
@@ -423,12 +435,12 @@ export("folder", Path({str(source)!r}), Path({str(tmp_path / "out")!r}), Selecti
     assert tree(tmp_path / "out") == tree(exported / "folder")
 
 
-def photographs(folder: Path, **changes) -> Path:
+def photographs(folder: Path, *, defect: bool | None = True, **changes) -> Path:
     """A finished set of one capture that is as bare as a photograph."""
     folder.mkdir()
     view = fakes.fake_view(np.random.default_rng(0), "photo")
     bare = replace(view, **(dict.fromkeys(("K", "T_world_cam", "depth", "item", "part", "damage")) | changes))
-    capture = Capture("img_1", None, "real", (bare,), True, True, ("deformation",), split="test")
+    capture = Capture("img_1", None, "real", (bare,), defect, defect, ("deformation",) * bool(defect), split="test")
     write_shard(shard_path(folder, 0), [capture])
     record_shard(shard_path(folder, 0))
     finish(folder, 1)
@@ -487,8 +499,12 @@ def test_photographs_export_as_far_as_they_go(tmp_path: Path):
     assert "K or T_world_cam is unknown" in refused(photographs(tmp_path / "b", item=item), tmp_path / "out", "bop")
     posed = photographs(tmp_path / "c", item=item, K=np.eye(3), T_world_cam=np.eye(4))
     assert "how its item lies" in refused(posed, tmp_path / "out", "bop")
+    unknown = photographs(tmp_path / "d", defect=None, damage=ring())
+    assert "1 views nobody said" in refused(unknown, tmp_path / "out", "folder")
     export("folder", bare, tmp_path / "out", ALL)
-    assert [p.name for p in tmp_path.glob("out/test/*/*")] == ["img_1--photo.jpg"]
+    assert [str(p.relative_to(tmp_path)) for p in tmp_path.glob("out/test/*/*")] == [
+        "out/test/deformation/img_1--photo.jpg"
+    ]
 
 
 def test_a_hostile_split_names_no_folder(tmp_path: Path):

@@ -250,7 +250,7 @@ def test_broken_header_in_the_middle_is_noticed(folder: Path):
     data = bytearray(path.read_bytes())
     data[offset] ^= 1
     path.write_bytes(data)
-    with pytest.raises(DamagelandError, match="damaged at byte"):
+    with pytest.raises(DamagelandError, match="not a whole tar"):
         list(read_shard(path))
 
 
@@ -396,7 +396,7 @@ def test_claim(tmp_path: Path):
     out = tmp_path / "new" / "run"
     claim_output(out, "seed: 7\nname: a\n")
     claim_output(out, "seed: 7\nname: a\n")
-    with pytest.raises(DamagelandError, match=r"(?s)choose another folder.*-seed: 7\n\+seed: 8"):
+    with pytest.raises(DamagelandError, match=r"(?s)choose another folder.*seed: 7 in the folder, 8 now"):
         claim_output(out, "seed: 8\nname: a\n")
     assert (out / "recipe.lock.yaml").read_text() == "seed: 7\nname: a\n"
     (tmp_path / "thesis.tex").write_text("mine")

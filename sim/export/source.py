@@ -1,11 +1,9 @@
 """What is exported: views of a finished data set, one at a time, each with the labels that hold for it alone."""
 
 import difflib
-import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -20,8 +18,8 @@ from ..datacard import licence_text, recipe_name
 from ..errors import DamagelandError
 from ..files import parse_checksums
 from ..scene import KINDS, Kind, kind_bit
-from ..shards import decode_capture, quantise_depth, read_members, shard_paths
-from ..store import File, as_store
+from ..shards import decode_capture, header_of, quantise_depth, read_members, shard_paths
+from ..store import File, Source, Store, as_store
 
 CHECKSUMS = "checksums"
 ROLES: tuple[str, ...] = get_args(Role)
@@ -125,7 +123,7 @@ def _required(shot: Shot, name: str, format_name: str) -> UInt8[np.ndarray, "h w
 
 def label_view(capture: Capture, view: View) -> Label:
     """Labels of one view: a damage that only another camera sees is none here."""
-    if view.damage is None or (capture.defect and not capture.damages):  # a photograph: all that is known of it
+    if view.damage is None or not capture.damages:  # a sound item, or a photograph of which no more is known
         kinds: Collection[str] = capture.defect_types
         return Label(capture.defect, capture.major_defect, tuple(kind for kind in KINDS if kind in kinds))
     there = [damage for damage in capture.damages if damage.severity != "none"]
@@ -141,7 +139,7 @@ def label_view(capture: Capture, view: View) -> Label:
 class DataSet:
     """A finished data set and what is wanted of it."""
 
-    folder: Path
+    store: Store
     selection: Selection
     cameras: tuple[str, ...]
     """All its cameras, in alphabetical order."""
@@ -155,50 +153,42 @@ class DataSet:
     def shots(self) -> Iterator[Shot]:
         """Views that are asked for, shard by shard: one capture is in memory at a time."""
         position = 0
-        for path in shard_paths(self.folder):
+        for path in shard_paths(self.store):
             for members in read_members(path):
-                try:
-                    if self.selection.keeps(_peek(members)):
-                        yield from self._views(members, position)
-                except DamagelandError as error:
-                    raise DamagelandError(f"{path}: {error}") from None
+                if self.selection.keeps(header_of(path, members)):
+                    yield from self._views(path, members, position)
                 position += 1
 
-    def _views(self, members: Mapping[str, bytes], position: int) -> Iterator[Shot]:
-        capture = decode_capture(members)
+    def _views(self, path: File, members: Mapping[str, bytes], position: int) -> Iterator[Shot]:
+        try:
+            capture = decode_capture(members)
+        except DamagelandError as error:
+            raise DamagelandError(f"{path}: {error}") from None
         if capture.split not in (None, *SPLITS):
-            raise DamagelandError(f"capture {capture.capture_id}: split {capture.split!r}, expected one of {SPLITS}")
+            raise DamagelandError(
+                f"{path}: capture {capture.capture_id}: split {capture.split!r}, expected one of {SPLITS}"
+            )
         for view in capture.views:
             if view.camera not in self.cameras or capture.item_identifier not in (None, *self.items):
                 raise DamagelandError(
-                    f"capture {capture.capture_id} is not what manifest.parquet says: run `damageland check`"
+                    f"{path}: capture {capture.capture_id} is not what manifest.parquet says: run `damageland check`"
                 )
             if not self.selection.cameras or view.camera in self.selection.cameras:
                 image_id = 1 + position * len(self.cameras) + self.cameras.index(view.camera)
                 yield Shot(capture, view, members, image_id)
 
 
-def _peek(members: Mapping[str, bytes]) -> Mapping[str, Any]:
-    """Role and split of a capture before its pictures are decoded; broken JSON passes, for the decoder to refuse."""
-    try:
-        header = json.loads(members[next(iter(members)).partition(".")[0] + ".json"])
-        return {"role": header["role"], "split": header["split"]}
-    except (KeyError, ValueError, TypeError):
-        decode_capture(members)
-        raise
-
-
-def open_data_set(folder: Path, selection: Selection) -> DataSet:
+def open_data_set(source: Source, selection: Selection) -> DataSet:
     """Look at a data set without reading its shards: is it finished, and does it have what is asked for?"""
-    names = [path.name for path in shard_paths(folder)]
-    recorded = as_store(folder) / CHECKSUMS
+    store = as_store(source)
+    names, recorded = [path.name for path in shard_paths(store)], store / CHECKSUMS
     listed = parse_checksums(recorded.read_text()) if recorded.is_file() else {}
     if not listed or sorted(name for name in listed if name.endswith(".tar")) != names:
         raise DamagelandError(
-            f"{folder} is not a finished data set ({CHECKSUMS} is missing or names other shards): "
+            f"{store} is not a finished data set ({CHECKSUMS} is missing or names other shards): "
             "run its `damageland render` command again"
         )
-    columns = _columns(as_store(folder) / "manifest.parquet", "cameras", "item_identifier", "origin")
+    columns = _columns(store / "manifest.parquet", "cameras", "item_identifier", "origin")
     cameras = tuple(sorted({camera for text in columns["cameras"] for camera in text.split(",") if camera}))
     for flag, wanted, known in (
         ("--cameras", selection.cameras, cameras),
@@ -207,10 +197,10 @@ def open_data_set(folder: Path, selection: Selection) -> DataSet:
     ):
         for name in wanted:
             if name not in known:
-                raise DamagelandError(f"{flag} {name}: {folder} has {', '.join(known)}{close_match(name, known)}.")
+                raise DamagelandError(f"{flag} {name}: {store} has {', '.join(known)}{close_match(name, known)}.")
     items = {name: number for number, name in enumerate(sorted(columns["item_identifier"]), start=1)}
     licence = licence_text(columns["origin"])
-    return DataSet(folder, selection, cameras, items, recipe_name(folder), licence, recorded.sha256())
+    return DataSet(store, selection, cameras, items, recipe_name(store), licence, recorded.sha256())
 
 
 def _columns(path: File, *names: str) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import jinja2
 
 from ..errors import DamagelandError
+from ..store import Source
 from .bop import export_bop
 from .coco import export_coco
 from .folder import export_folder
@@ -95,15 +96,15 @@ Made by `damageland export {{ name }}` from the data set whose file `checksums` 
 """
 
 
-def export(name: str, folder: Path, out: Path, selection: Selection) -> Target:
+def export(name: str, source: Source, out: Path, selection: Selection) -> Target:
     """Write a finished data set in another format: whole, or not at all."""
     if name not in FORMATS:
         raise DamagelandError(f"format {name!r}: expected one of {', '.join(FORMATS)}{close_match(name, FORMATS)}.")
-    entry, data = FORMATS[name], open_data_set(folder, selection)
+    entry, data = FORMATS[name], open_data_set(source, selection)
     with building(out) as target:
         entry.write(data, target)
         if not target.views:
-            raise DamagelandError(f"nothing of {folder} to export as {name}: {_why_empty(target.left_out)}")
+            raise DamagelandError(f"nothing of {source} to export as {name}: {_why_empty(target.left_out)}")
         target.write("README.md", _readme(name, data, target))
     return target
 
