@@ -213,6 +213,8 @@ QUERY_TYPES = {
 def test_kaputt_is_read_by_its_description(exported: Path, views, pictures):
     """Columns, types and folders are Kaputt's; masks are silhouettes, crops their boxes, labels those of the view."""
     root, seen = exported / "kaputt", set()
+    tables = [f"{table}-{split}" for table in ("query", "reference") for split in ("test", "train", "validation")]
+    assert sorted(path.stem for path in (root / "datasets").iterdir()) == tables
     for path in sorted((root / "datasets").iterdir()):
         table, split = path.stem.split("-")
         rows = pyarrow.parquet.read_table(path)
@@ -246,7 +248,7 @@ def test_kaputt_is_read_by_its_description(exported: Path, views, pictures):
 def test_kaputt_with_one_camera_keeps_capture_ids(source: Path, views, tmp_path: Path):
     """With one camera, predictions for the export are predictions for the captures."""
     export("kaputt", source, tmp_path / "k", Selection(cameras=("top",), roles=("query", "twin")))
-    tables = [pyarrow.parquet.read_table(path) for path in (tmp_path / "k" / "datasets").iterdir()]
+    tables = [pyarrow.parquet.read_table(path) for path in (tmp_path / "k" / "datasets").glob("query-*")]
     ids = {name for table in tables for name in table["capture_id"].to_pylist()}
     kept = {c.capture_id for c, v in views.values() if v.camera == "top" and expected_label(c, v)}
     assert ids == kept - {c.capture_id for c in read_captures(source, roles=["reference"])}

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from ..capture import Capture
+from ..capture import Capture, Severity
 from ..scene import KINDS, Kind, kind_bit
 from .source import DataSet, Shot
 from .target import Records, Target, need
@@ -15,7 +15,7 @@ from .target import Records, Target, need
 NAME = "coco"
 AMODAL: tuple[Kind, ...] = ("penetration", "missing_unit")
 """Kinds whose mask may lie, in part or in whole, where a lost surface would be seen."""
-SEVERITIES = ("none", "minor", "major")
+SEVERITIES: tuple[str, ...] = get_args(Severity)
 
 
 def export_coco(data: DataSet, target: Target) -> None:

@@ -11,7 +11,7 @@ import pyarrow.parquet
 import simplejpeg
 
 from .folder import TRACE
-from .source import DataSet, Shot
+from .source import SPLITS, DataSet, Shot
 from .target import Target
 
 NAME = "kaputt"
@@ -53,8 +53,8 @@ class Tables:
             self._flush((table, split))
 
     def flush(self) -> None:
-        """Write the rows that are still held."""
-        for key in sorted(self.rows):
+        """Write the rows that are still held, and empty tables for splits without any: readers open all six."""
+        for key in ((table, split) for table in ("query", "reference") for split in SPLITS):
             self._flush(key)
 
     def close(self) -> None:
@@ -67,7 +67,7 @@ class Tables:
         if key not in self.writers:
             path = self.target.path(f"datasets/{key[0]}-{key[1]}.parquet")
             self.writers[key] = pyarrow.parquet.ParquetWriter(path, schema)
-        self.writers[key].write_table(pa.Table.from_pylist(self.rows[key], schema=schema))
+        self.writers[key].write_table(pa.Table.from_pylist(self.rows.get(key, []), schema=schema))
         self.rows[key] = []
 
 
