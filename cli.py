@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -95,8 +95,8 @@ def check(folder: Positional[Path]) -> None:
 
 
 def export(
-    format: Positional[str],
-    source: Positional[str],
+    format: Positional[Annotated[str, tyro.conf.arg(metavar="FORMAT")]],
+    source: Positional[Annotated[str, tyro.conf.arg(metavar="SOURCE")]],
     *,
     out: Path,
     cameras: tuple[str, ...] = (),
@@ -120,7 +120,7 @@ def export(
     from .sim.export.source import Selection
     from .sim.export.table import export as write_export
 
-    target = write_export(format, source, out, Selection(cameras, roles, splits))
+    target = write_export(format, source, out, Selection(cameras, roles, splits), progress=sys.stderr.isatty())
     print(f"{out}: {sum(target.views.values())} views as {format}. Look at {out / 'README.md'}.")
     for reason, count in sorted(target.left_out.items()):
         print(f"  left out: {count} views that {reason}")

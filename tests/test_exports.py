@@ -470,6 +470,7 @@ def test_mistakes_are_one_clear_error(source: Path, tmp_path: Path):
     assert "no capture has the cameras, roles and splits" in refused(source, out, "yolo", empty)
     assert "camera without depth" in refused(source, out, "mvtec3d", Selection(cameras=("top",)))
     assert "holds no shard" in refused(tmp_path, out, "coco")
+    assert "exports go to local folders" in refused(source, Path("s3://bucket/coco"), "coco")
     out.mkdir()
     (out / "thesis.tex").write_text("mine")
     assert "is there already" in refused(source, out, "coco") and (out / "thesis.tex").read_text() == "mine"

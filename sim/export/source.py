@@ -1,7 +1,7 @@
 """What is exported: views of a finished data set, one at a time, each with the labels that hold for it alone."""
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, get_args
@@ -149,6 +149,10 @@ class DataSet:
     licence: str
     fingerprint: str
     """SHA-256 of its ``checksums``, and so of everything in it."""
+    captures: int
+    """All of them, whatever is selected."""
+    on_capture: Callable[[], None] = lambda: None
+    """Called after each capture, selected or not, for a progress bar."""
 
     def shots(self) -> Iterator[Shot]:
         """Views that are asked for, shard by shard: one capture is in memory at a time."""
@@ -158,6 +162,7 @@ class DataSet:
                 if self.selection.keeps(header_of(path, members)):
                     yield from self._views(path, members, position)
                 position += 1
+                self.on_capture()
 
     def _views(self, path: File, members: Mapping[str, bytes], position: int) -> Iterator[Shot]:
         try:
@@ -188,7 +193,7 @@ def open_data_set(source: Source, selection: Selection) -> DataSet:
             f"{store} is not a finished data set ({CHECKSUMS} is missing or names other shards): "
             "run its `damageland render` command again"
         )
-    columns = _columns(store / "manifest.parquet", "cameras", "item_identifier", "origin")
+    captures, columns = _columns(store / "manifest.parquet", "cameras", "item_identifier", "origin")
     cameras = tuple(sorted({camera for text in columns["cameras"] for camera in text.split(",") if camera}))
     for flag, wanted, known in (
         ("--cameras", selection.cameras, cameras),
@@ -197,22 +202,22 @@ def open_data_set(source: Source, selection: Selection) -> DataSet:
     ):
         for name in wanted:
             if name not in known:
-                raise DamagelandError(f"{flag} {name}: {store} has {', '.join(known)}{close_match(name, known)}.")
+                raise DamagelandError(f"{flag} {name}: {store} has {', '.join(known)}{close_match(name, known)}")
     items = {name: number for number, name in enumerate(sorted(columns["item_identifier"]), start=1)}
     licence = licence_text(columns["origin"])
-    return DataSet(store, selection, cameras, items, recipe_name(store), licence, recorded.sha256())
+    return DataSet(store, selection, cameras, items, recipe_name(store), licence, recorded.sha256(), captures)
 
 
-def _columns(path: File, *names: str) -> dict[str, list[str]]:
-    """Distinct values of some columns of a manifest."""
+def _columns(path: File, *names: str) -> tuple[int, dict[str, list[str]]]:
+    """Number of rows of a manifest, and the distinct values of some columns."""
     try:
         table = pyarrow.parquet.read_table(pa.BufferReader(path.read_bytes()), columns=list(names))
-        return {name: [v for v in table[name].unique().to_pylist() if v is not None] for name in names}
+        return len(table), {n: [v for v in table[n].unique().to_pylist() if v is not None] for n in names}
     except (OSError, KeyError, pa.ArrowException) as error:
         raise DamagelandError(f"{path} cannot be read: {error}; run `damageland render` again") from None
 
 
 def close_match(name: str, known: Collection[str]) -> str:
-    """A hint for a mistyped name, or nothing."""
+    """The end of a sentence about an unknown name: a hint if it looks mistyped."""
     close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f"; did you mean {close[0]!r}?" if close else "."

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jinja2
+from rich.console import Console
+from rich.progress import Progress
 
 from ..errors import DamagelandError
 from ..store import Source
@@ -96,13 +98,15 @@ Made by `damageland export {{ name }}` from the data set whose file `checksums` 
 """
 
 
-def export(name: str, source: Source, out: Path, selection: Selection) -> Target:
-    """Write a finished data set in another format: whole, or not at all."""
+def export(name: str, source: Source, out: Path, selection: Selection, *, progress: bool = False) -> Target:
+    """Write a finished data set in another format: whole, or not at all. ``progress`` shows a bar."""
     if name not in FORMATS:
-        raise DamagelandError(f"format {name!r}: expected one of {', '.join(FORMATS)}{close_match(name, FORMATS)}.")
+        raise DamagelandError(f"format {name!r}: expected one of {', '.join(FORMATS)}{close_match(name, FORMATS)}")
     entry, data = FORMATS[name], open_data_set(source, selection)
     with building(out) as target:
-        entry.write(data, target)
+        with Progress(console=Console(stderr=True), transient=True, disable=not progress) as bar:
+            task = bar.add_task(f"{name}: captures", total=data.captures)
+            entry.write(replace(data, on_capture=lambda: bar.advance(task)), target)
         if not target.views:
             raise DamagelandError(f"nothing of {source} to export as {name}: {_why_empty(target.left_out)}")
         target.write("README.md", _readme(name, data, target))

@@ -5,6 +5,7 @@ import fcntl
 import importlib
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,6 +68,9 @@ def building(out: Path) -> Iterator[Target]:
 
     What a killed one left behind is cleared away by the next export to the same folder.
     """
+    if re.match(r"[a-z0-9+]+:/", str(out)):
+        raise DamagelandError(f"--out {out}: exports go to local folders; copy them on from there")
+    out = out.resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DamagelandError(f"{out} is there already: choose a new folder for --out, or delete it")
     partial = out.with_name(out.name + PARTIAL)
