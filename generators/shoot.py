@@ -27,14 +27,15 @@ FILL_TOLERANCE = 0.008
 """Relative spread of what packs hold around what they say."""
 
 
-def _renderer(recipe: Recipe, index: int) -> str:
+def renderer_of(recipe: Recipe, index: int) -> str:
+    """Which renderer makes the colour of a unit."""
     drawn = generator_for(recipe.seed, index, "renderer").random()
     return "cycles" if drawn < recipe.cycles_share else "preview"
 
 
 def _colour(scenes: Sequence[Scene], booth: Booth, recipe: Recipe, index: int):
     seed = int(generator_for(recipe.seed, index, "samples").integers(2**31 - 1))
-    if _renderer(recipe, index) == "preview":
+    if renderer_of(recipe, index) == "preview":
         return preview_colour(scenes, booth, samples=recipe.preview_samples, seed=seed)
     from ..sim.cycles import cycles_colour  # Blender is loaded only where it is used
 
@@ -142,7 +143,7 @@ def _label(
             "recipe_hash": plan.recipe_hash,
             "seed": recipe.seed,
             "index": composed.index,
-            "renderer": _renderer(recipe, composed.index),
+            "renderer": renderer_of(recipe, composed.index),
             "resampled": composed.mishap.resampled,
             "rejected": ",".join(composed.mishap.rejected),
             "versions": {"damageland": importlib.metadata.version("damageland"), "numpy": np.__version__},

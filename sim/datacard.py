@@ -1,7 +1,8 @@
 """The data card of an output folder: ``README.md``, ``card.jpg``, ``croissant.json``; all derived from the shards."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 import cv2
@@ -129,10 +130,39 @@ _LIMITS_SYNTHETIC = """\
 _LIMITS_REAL = "- Labels of real captures are those of their source; label images exist only where a person drew them."
 
 
+@dataclass
+class Summary:
+    """What the card says of the captures' JSON: gathered in one pass, so that a million need no memory."""
+
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Of the first capture; the recipe's part of it holds for all."""
+    sizes: dict[str, set[str]] = field(default_factory=dict)
+    """Sizes of pictures by camera, in the order in which cameras come."""
+    images: dict[str, set[str]] = field(default_factory=dict)
+    """Which images a camera has."""
+    damages: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By kind and severity."""
+    renderers: set[str] = field(default_factory=set)
+
+
+def summarise(headers: Iterable[Mapping[str, Any]]) -> Summary:
+    """Walk through the JSON of captures once."""
+    summary = Summary()
+    for number, header in enumerate(headers):
+        if number == 0:
+            summary.provenance = header["provenance"]
+        for view in header["views"]:
+            summary.sizes.setdefault(view["camera"], set()).add(f"{view['width']}×{view['height']}")
+            summary.images.setdefault(view["camera"], set()).update(name.split(".")[0] for name in view["images"])
+        summary.damages.update((damage["kind"], damage["severity"]) for damage in header["damages"])
+        summary.renderers.add(str(header["provenance"].get("renderer", "none")))
+    return summary
+
+
 def write_card(source: Source, rows: Sequence[Row]) -> None:
     """Write the data card of a folder from its shards, its manifest and the rows of that."""
     folder = as_store(source)
-    headers = [header for path in shard_paths(folder) for header in read_headers(path)]
+    summary = summarise(header for path in shard_paths(folder) for header in read_headers(path))
     origins = sorted({row["origin"] for row in rows})
     croissant = croissant_text(
         folder,
@@ -141,11 +171,11 @@ def write_card(source: Source, rows: Sequence[Row]) -> None:
         description=f"{len(rows)} captures of packaged products, some of them damaged, in colour and depth, labelled "
         "to the pixel.",
         licence=licence_text(origins),
-        provenance=_provenance(folder, headers),
+        provenance=_provenance(folder, summary),
         limits=_limits(origins),
     )
     (folder / "card.jpg").write(simplejpeg.encode_jpeg(contact_strip(folder, rows), 88, "RGB", "444"))
-    (folder / "README.md").write(card_text(folder, rows, headers))
+    (folder / "README.md").write(card_text(folder, rows, summary))
     (folder / CROISSANT).write(croissant)
 
 
@@ -153,7 +183,7 @@ def _limits(origins: Collection[str]) -> str:
     return "\n".join([_LIMITS_SYNTHETIC] * ("synthetic" in origins) + [_LIMITS_REAL] * ("real" in origins))
 
 
-def card_text(folder: Store, rows: Sequence[Row], headers: Sequence[Mapping[str, Any]]) -> str:
+def card_text(folder: Store, rows: Sequence[Row], summary: Summary) -> str:
     """Markdown of the data card; depends on the shards and the recipe only, not on the clock or the folder's name."""
     paths = shard_paths(folder)
     first = rows[0]
@@ -170,8 +200,8 @@ def card_text(folder: Store, rows: Sequence[Row], headers: Sequence[Mapping[str,
         megabytes=sum(path.size() for path in paths) / 1e6,
         origins=" and ".join(origins),
         tables=_counts(rows),
-        severities=_severities(headers),
-        cameras=_cameras(headers),
+        severities=_severities(summary),
+        cameras=_cameras(summary),
         example={
             "shard": first["shard"],
             "id": first["capture_id"],
@@ -182,7 +212,7 @@ def card_text(folder: Store, rows: Sequence[Row], headers: Sequence[Mapping[str,
         surfaces=", ".join(SURFACES),
         kinds=", ".join(KINDS),
         columns=column_help(rows),
-        provenance=_provenance(folder, headers),
+        provenance=_provenance(folder, summary),
         licence=licence_text(origins),
         limits=_limits(origins),
     )
@@ -217,38 +247,33 @@ def _counts(rows: Sequence[Row]) -> list[tuple[str, str]]:
     ]
 
 
-def _severities(headers: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[int]]]:
+def _severities(summary: Summary) -> list[tuple[str, list[int]]]:
     """Damages (a capture may have several) by kind and severity."""
-    counts = Counter((d["kind"], d["severity"]) for header in headers for d in header["damages"])
+    counts = summary.damages
     kinds = [kind for kind in KINDS if any(counts[kind, severity] for severity in get_args(Severity))]
     return [(kind, [counts[kind, severity] for severity in get_args(Severity)]) for kind in kinds]
 
 
-def _cameras(headers: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    sizes: dict[str, set[str]] = {}
-    images: dict[str, set[str]] = {}
-    for view in (view for header in headers for view in header["views"]):
-        sizes.setdefault(view["camera"], set()).add(f"{view['width']}×{view['height']}")
-        images.setdefault(view["camera"], set()).update(suffix.split(".")[0] for suffix in view["images"])
+def _cameras(summary: Summary) -> list[dict[str, str]]:
     return [
         {
             "name": name,
-            "size": ", ".join(sorted(sizes[name])),
-            "depth": "yes" if "depth" in images[name] else "no",
-            "labels": ", ".join(label for label in ("item", "part", "damage") if label in images[name]) or "none",
+            "size": ", ".join(sorted(summary.sizes[name])),
+            "depth": "yes" if "depth" in images else "no",
+            "labels": ", ".join(label for label in ("item", "part", "damage") if label in images) or "none",
         }
-        for name in sizes
+        for name, images in summary.images.items()
     ]
 
 
-def _provenance(folder: Store, headers: Sequence[Mapping[str, Any]]) -> str:
-    provenance = headers[0]["provenance"]
+def _provenance(folder: Store, summary: Summary) -> str:
+    provenance = summary.provenance
     lines = [f"- recipe: {recipe_name(folder)}, in full in `recipe.lock.yaml`"] if _recipe(folder) else []
     if (folder / "recipe.lock.yaml").is_file():
         lines.append(f"- SHA-256 of `recipe.lock.yaml`: `{sha256_of(folder / 'recipe.lock.yaml')}`")
     if "recipe_hash" in provenance:
         lines.append(f"- recipe hash: `{provenance['recipe_hash']}`")
-    lines.append("- renderers: " + ", ".join(sorted({str(h["provenance"].get("renderer", "none")) for h in headers})))
+    lines.append("- renderers: " + ", ".join(sorted(summary.renderers)))
     if "seed" in provenance:
         lines.append(f"- seed: {provenance['seed']}")
     versions = provenance.get("versions")
