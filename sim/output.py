@@ -205,7 +205,7 @@ def _rows_and_digests(store: Store, names: Sequence[str]) -> tuple[list[Row], di
     for name in names:
         digest, file = hashlib.sha256(), store / name
         try:
-            of_shard = [capture_row(header_of(file, m), name) for m in read_members(file, digest=digest)]
+            of_shard = [capture_row(header_of(file, m), name, m.span) for m in read_members(file, digest=digest)]
         except DamagelandError:
             if shard_is_done(file):  # then it was made so, and making it again will not help
                 raise

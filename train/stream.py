@@ -8,6 +8,7 @@ Captures are found by the byte ranges in the manifest: any order costs one read 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -114,7 +115,7 @@ class ShardStream:
     def __iter__(self) -> Iterator[Batch]:
         """Yield the rest of this epoch; the next iteration is the next epoch."""
         epoch = self.epoch
-        loader: DataLoader[Batch] = DataLoader(
+        loader: DataLoader[Any] = DataLoader(
             self.data,
             batch_sampler=self._batches(epoch, self.position),
             num_workers=self.workers,
