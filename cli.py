@@ -1,13 +1,18 @@
 """The command line: one door to rendering, training, evaluation and reports."""
 
+import os
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from .sim.errors import DamagelandError
 from .train.config import TrainConfig
+
+if TYPE_CHECKING:
+    from .generators.recipe import Plan
+    from .sim.engines import Engine
 
 Positional = tyro.conf.Positional
 
@@ -15,51 +20,136 @@ Positional = tyro.conf.Positional
 def render(
     recipe: Positional[Path],
     *,
-    out: Path,
-    workers: int = 2,
+    out: str,
+    engine: Literal["local", "ray"] = "local",
+    address: str | None = None,
+    workers: int | None = None,
+    cpus_per_task: float = 1.0,
+    gpus_per_task: float = 0.0,
     shard: int | None = None,
+    shard_env: str | None = None,
+    dry_run: bool = False,
+    log: Path | None = None,
+    trust: bool = False,
     time_limit_s: float = 1800.0,
 ) -> None:
     """Render a recipe to shards with a manifest and a data card.
 
-    Run it again to resume; a finished run renders nothing.
+    Run it again to resume; a finished run renders nothing. Local processes, a Ray cluster and array jobs give the
+    same bytes.
 
     Example: damageland render assets/recipes/demo.yaml --out runs/demo
+    Example: damageland render big.yaml --out s3://bucket/big --engine ray --address auto --gpus-per-task 1
 
     Args:
         recipe: Recipe YAML. The numbers in it carry their units in their names.
-        out: Folder for the data set. It holds one recipe's run and no other.
-        workers: Worker processes.
+        out: Folder or URL (s3://bucket/folder, …) for the data set. It holds one recipe's run and no other.
+        engine: Where shards are made: processes of this machine, or a Ray cluster.
+        address: Of a running Ray cluster; without it, one is started here.
+        workers: Shards made at once: 2 local processes without it, as many as a Ray cluster can take.
+        cpus_per_task: CPUs that a shard takes on Ray.
+        gpus_per_task: GPUs that a shard takes on Ray; 0.5 puts two on one.
         shard: Render only this shard (for array jobs of a scheduler); without it, all that are missing.
+        shard_env: Environment variable with the number of the shard, such as SLURM_ARRAY_TASK_ID.
+        dry_run: Say how many captures, bytes and hours it will be, from a few samples, and write nothing.
+        log: File for a log in JSON lines; a resumed run goes on at its end.
+        trust: Take shards that have a checksum beside them for done without reading them (large sets on object stores).
         time_limit_s: Longest time for one shard; after it the worker is replaced and the shard tried again.
     """
-    from functools import partial
-
     from .generators.recipe import check_inputs, read_plan, shard_count
-    from .generators.shoot import render_shard
-    from .sim.batch import make_one, run_shards
-    from .sim.output import claim_output, finish
 
-    plan = read_plan(recipe)
+    plan = read_plan(recipe.absolute())  # a cluster's workers have another folder to start from
+    number = _shard_number(shard, shard_env)
     count = shard_count(plan.recipe)
-    if shard is not None and not 0 <= shard < count:
-        raise DamagelandError(f"--shard {shard}: {recipe} has shards 0 to {count - 1}.")
-    if workers < 1:
+    if number is not None and not 0 <= number < count:
+        raise DamagelandError(f"--shard {number}: {recipe} has shards 0 to {count - 1}.")
+    if workers is not None and workers < 1:
         raise DamagelandError(f"--workers {workers}: expected at least 1.")
     if plan.recipe.cycles_share > 0:
         _require_blender()
     check_inputs(plan)
-    claim_output(out, plan.lock)
-    make = partial(render_shard, plan)
+    if dry_run:
+        from .generators.estimate import describe, estimate
+
+        print(describe(estimate(plan), workers=workers or 2))
+    elif number is not None:
+        _render_one(plan, number, out)
+    else:
+        made_by = _engine(engine, address, workers, cpus_per_task, gpus_per_task, time_limit_s)
+        _render_all(plan, count, out, made_by, log, trust)
+
+
+def _shard_number(shard: int | None, variable: str | None) -> int | None:
+    """Number of the one shard that is asked for, by itself or by the name of an environment variable."""
+    if variable is None:
+        return shard
     if shard is not None:
-        made = make_one(make, shard, out)
-        print(f"shard {shard} of {out}: {'rendered' if made else 'was there already'}")
-        return
+        raise DamagelandError("--shard and --shard-env both name a shard: give one of them.")
+    text = os.environ.get(variable)
+    if text is None or not text.isdecimal():
+        found = "is not set" if text is None else f"holds {text!r}"
+        raise DamagelandError(f"--shard-env {variable}: the variable {found}; expected the number of a shard.")
+    return int(text)
+
+
+def _engine(
+    name: str, address: str | None, workers: int | None, cpus: float, gpus: float, time_limit_s: float
+) -> "Engine":
+    from .sim.engines import LocalEngine
+
+    if name == "ray":
+        from .sim.raybatch import RayEngine
+
+        return RayEngine(
+            address=address, workers=workers, cpus_per_task=cpus, gpus_per_task=gpus, time_limit_s=time_limit_s
+        )
+    if address is not None or gpus or cpus != 1.0:
+        raise DamagelandError("--address, --cpus-per-task and --gpus-per-task are for --engine ray.")
+    return LocalEngine(workers=workers or 2, time_limit_s=time_limit_s, tasks_per_worker=4)
+
+
+def _render_one(plan: "Plan", number: int, out: str) -> None:
+    from functools import partial
+
+    from .generators.shoot import render_shard
+    from .sim.batch import make_one
+    from .sim.output import claim_output
+
+    claim_output(out, plan.lock)
+    made = make_one(partial(render_shard, plan), number, out)
+    print(f"shard {number} of {out}: {'rendered' if made else 'was there already'}")
+
+
+def _render_all(plan: "Plan", count: int, out: str, engine: "Engine", log: Path | None, trust: bool) -> None:
+    import time
+    from functools import partial
+
+    from .generators.recipe import unit_count
+    from .generators.shoot import render_shard
+    from .sim.batch import run_shards
+    from .sim.output import claim_output, finish
+    from .sim.progress import duration
+    from .sim.store import as_store
+
+    start, store = time.monotonic(), as_store(out)
+    claim_output(store, plan.lock)
     made = run_shards(
-        make, count, out, workers=workers, time_limit_s=time_limit_s, captures_per_shard=plan.recipe.shard_size
+        partial(render_shard, plan),
+        count,
+        store,
+        engine=engine,
+        log=log,
+        captures_per_shard=plan.recipe.shard_size,
+        captures=unit_count(plan.recipe),
+        trust=trust,
     )
-    finish(out, count)
-    print(f"{out}: {count} shards, {made} rendered now. Look at {out / 'README.md'}, {out / 'manifest.csv'}.")
+    finish(store, count)
+    print(
+        f"{out}: {count} shards, {made} rendered now in {duration(time.monotonic() - start)}. "
+        f"Look at {store / 'README.md'}, {store / 'manifest.csv'}.\n"
+        f"Next: damageland check {out}"
+        + (f", damageland train {out} --out {store / 'model'}" if store.local is not None else "")
+    )
 
 
 def _require_blender() -> None:
@@ -78,20 +168,62 @@ def _require_blender() -> None:
         )
 
 
-def check(folder: Positional[Path]) -> None:
-    """Verify a data set: checksums, counts, alignment of labels, value ranges, manifest.
+def check(source: Positional[str], *, pixels: bool = False) -> None:
+    """Verify a data set: checksums, counts, sizes and types of all images, value ranges, manifest, links.
 
     Example: damageland check runs/demo
 
     Args:
-        folder: A folder that `damageland render` made.
+        source: A folder or URL that `damageland render` made.
+        pixels: Decode every image too, and compare what its pixels show with the labels. Takes longer; without it,
+            you are told how long.
     """
-    from .sim.output import check as check_output
+    from .sim.output import inspect
+    from .sim.progress import amount, duration
 
-    problems = check_output(folder)
-    if problems:
-        raise DamagelandError(f"{folder}: {len(problems)} problem(s):\n" + "\n".join(f"  {p}" for p in problems))
-    print(f"{folder}: all is well")
+    found = inspect(source, pixels=pixels)
+    if found.problems:
+        more = ""
+        if found.bad_shards:
+            more = f"\nRun `damageland render` on its recipe again: it makes {', '.join(found.bad_shards)} anew."
+        raise DamagelandError(
+            f"{source}: {len(found.problems)} problem(s):\n" + "\n".join(f"  {p}" for p in found.problems) + more
+        )
+    print(f"{source}: all is well. {found.captures} captures in {found.shards} shards, {amount(found.bytes_read)}")
+    print(f"Checked in {duration(found.seconds)}, {amount(found.bytes_read / max(found.seconds, 1e-9))}/s", end="")
+    print("." if pixels else f", without pixels; with --pixels it takes about {duration(found.full_seconds)}.")
+
+
+def export(
+    format: Positional[Annotated[str, tyro.conf.arg(metavar="FORMAT")]],
+    source: Positional[Annotated[str, tyro.conf.arg(metavar="SOURCE")]],
+    *,
+    out: Path,
+    cameras: tuple[str, ...] = (),
+    roles: tuple[str, ...] = (),
+    splits: tuple[str, ...] = (),
+) -> None:
+    """Write a finished data set in another format: kaputt, mvtec3d, coco, bop, yolo or folder.
+
+    What each format keeps and loses is in docs/exports.md, and in the README.md of every export.
+
+    Example: damageland export coco runs/demo --out runs/demo-coco --cameras front
+
+    Args:
+        format: kaputt, mvtec3d, coco, bop, yolo or folder.
+        source: A folder or URL that `damageland render` filled.
+        out: A new folder. It appears when the export is whole.
+        cameras: Only these cameras; all without it.
+        roles: Only these roles (query, twin, reference); all without it.
+        splits: Only these splits (train, validation, test); all without it.
+    """
+    from .sim.export.source import Selection
+    from .sim.export.table import export as write_export
+
+    target = write_export(format, source, out, Selection(cameras, roles, splits), progress=sys.stderr.isatty())
+    print(f"{out}: {sum(target.views.values())} views as {format}. Look at {out / 'README.md'}.")
+    for reason, count in sorted(target.left_out.items()):
+        print(f"  left out: {count} views that {reason}")
 
 
 def train(
@@ -204,7 +336,14 @@ def preview(
     print(f"{out}: {len(shown)} families, {count} products each")
 
 
-COMMANDS = {"render": render, "preview": preview, "check": check, "train": train, "evaluate": evaluate}
+COMMANDS = {
+    "render": render,
+    "preview": preview,
+    "check": check,
+    "export": export,
+    "train": train,
+    "evaluate": evaluate,
+}
 
 
 def main() -> None:

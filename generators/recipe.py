@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ..sim.booth import BoothSpec, Range, read_booth
 from ..sim.capture import Severity
 from ..sim.errors import DamagelandError
+from ..sim.output import LOCK_FORMAT
 from ..sim.seed import generator_for
 from ..sim.yamlfile import parse_mapping, read_yaml
 from .artwork.fonts import check_font
@@ -222,6 +223,7 @@ def make_plan(recipe: Recipe, booth: BoothSpec, *, folder: Path = Path()) -> Pla
     fonts = _listed(folder / recipe.fonts, TYPEFACES) if recipe.fonts else ()
     meshes = [p for spec in recipe.products if "folder" in spec.config for p in _listed(folder / spec.config["folder"])]
     full: dict[str, Any] = {
+        "format": LOCK_FORMAT,
         "name": recipe.name,
         "damageland": importlib.metadata.version("damageland"),
         "recipe": recipe.model_dump(mode="json"),

@@ -81,6 +81,15 @@ COLUMN_HELP = {
 }
 
 
+def column_help(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Every column of a manifest with its meaning: the fixed ones, then attributes and measures by name."""
+    extra = sorted({name for row in rows for name in row} - set(COLUMN_HELP))
+    generators = {g for row in rows for g in row["generators"].split(",") if g}
+    measured = {name for name in extra if any(name.startswith(f"{generator}_") for generator in generators)}
+    meaning = {name: "measured on the damage" if name in measured else "attribute of the item" for name in extra}
+    return list((COLUMN_HELP | meaning).items())
+
+
 def capture_row(header: Mapping[str, Any], shard: str, span: tuple[int, int] | None = None) -> Row:
     """Row of one capture from its JSON (``describe_capture``), the name of its shard, and its (offset, bytes) there."""
     damages, views, provenance = header["damages"], header["views"], header["provenance"]

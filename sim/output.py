@@ -89,7 +89,8 @@ def _refuse_newer(store: Store, lock: Mapping[str, Any]) -> None:
 def _changes(held: Mapping[str, Any], wanted: Mapping[str, Any], *, limit: int = 20) -> str:
     before, now = dict(_leaves(held)), dict(_leaves(wanted))
     lines = []
-    for key in sorted(before.keys() | now.keys()):
+    # What has another value says more than what is there on one side only.
+    for key in sorted(before.keys() | now.keys(), key=lambda key: ((key in before) != (key in now), key)):
         old, new = before.get(key, "nothing"), now.get(key, "nothing")
         if old != new:
             lines.append(f"  {key}: {old} in the folder, {new} now")

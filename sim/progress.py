@@ -228,3 +228,12 @@ def duration(seconds: float) -> str:
         if s >= size:
             return f"{s // size} {big} {s % size // part} {small}"
     return f"{s} s"
+
+
+def amount(size_bytes: float) -> str:
+    """``640 B``, ``12 kB``, ``3.4 MB``, ``512 GB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.3g} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.4g} TB"

@@ -25,8 +25,8 @@ from .errors import DamagelandError
 from .files import atomic_writer
 from .store import File, Source, as_file, as_store
 
-FORMAT_VERSION = 1
-"""Version of the JSON member; a reader refuses versions it does not know."""
+FORMAT_VERSION = 2
+"""Version of the JSON member; a reader refuses versions it does not know. 1 lacked ``T_world_item``."""
 DEPTH_UNIT_M = 1e-4
 """Metres per step of a depth PNG. Depth beyond 65535 steps (6.55 m) reads back as no return."""
 LABELS = {"item": np.uint8, "part": np.uint16, "damage": np.uint8}
@@ -62,7 +62,7 @@ _FIELDS = tuple(f.name for f in fields(Capture) if f.name != "views")
 _Header: type[BaseModel] = create_model(  # of Capture's own fields, so that the two cannot drift apart
     "Capture",
     __base__=_Strict,
-    **{name: (_HINTS[name], ...) for name in _FIELDS},  # pyright: ignore[reportCallIssue, reportArgumentType]
+    **{name: (_HINTS[name], None if name == "T_world_item" else ...) for name in _FIELDS},  # pyright: ignore[reportCallIssue, reportArgumentType]
     format_version=(int, ...),
     views=(tuple[_ViewHeader, ...], ...),
 )
@@ -230,9 +230,9 @@ def _parse_header(name: str, data: bytes) -> Any:
         version = json.loads(data)["format_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise DamagelandError(f"{name} is not the JSON of a capture ({error}); the shard is damaged") from None
-    if version != FORMAT_VERSION:
+    if version not in range(1, FORMAT_VERSION + 1):
         raise DamagelandError(
-            f"{name} has format_version {version!r}, but this damageland reads {FORMAT_VERSION}: update damageland"
+            f"{name} has format_version {version!r}, but this damageland reads 1 to {FORMAT_VERSION}: update damageland"
         )
     try:
         header: Any = _Header.model_validate_json(data)

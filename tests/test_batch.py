@@ -1,5 +1,6 @@
 """Runs that are killed, crash or hang: nothing finished is lost, nothing damaged is trusted, the bytes are the same."""
 
+import io
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import fakes
 import pytest
 from damageland.sim import progress
 from damageland.sim.batch import make_one, run_shards
+from damageland.sim.engines import Working
 from damageland.sim.errors import DamagelandError
 from damageland.sim.output import (
     check,
@@ -23,7 +25,9 @@ from damageland.sim.output import (
     shard_is_done,
     sidecar_name,
 )
+from damageland.sim.progress import Status, bar, plain_line
 from damageland.sim.shards import shard_path
+from rich.console import Console
 
 TESTS = Path(__file__).parent
 DRIVER = """
@@ -215,6 +219,24 @@ def test_progress_counts_captures_inside_a_shard(
     run_shards(partial(fakes.fake_shard, delay_s=1.5), 2, tmp_path, captures_per_shard=3)
     counts = [int(line.split("/")[0]) for line in capsys.readouterr().err.splitlines()]
     assert counts == sorted(counts) and counts[-1] == 6 and {4, 5} & set(counts)
+
+
+def test_bar_tells_who_is_at_work_and_what_failed():
+    """On a terminal: captures, rate and time left, failures by cause, and each worker with its shard."""
+    status = Status(shards=40, shards_done=10, captures_per_shard=5, shards_made=6, total=198)
+    status.started -= 100
+    status.working = {k: Working(f"host:{k}", 3) for k in range(12, 22)}
+    status.failed["time limit"] += 1
+    status.retried.update({"killed": 2, "ValueError": 1})
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(bar(status))
+    text = console.export_text()
+    assert (
+        "80/198 captures" in text and "1.7 s each" in text and "1 min 40 s gone" in text and "3 min 17 s left" in text
+    )
+    assert "host:12" in text and "shard 12" in text and "3/5" in text and "and 2 more workers" in text
+    assert "1 (1 time limit)" in text and "retried 3 (2 killed, 1 ValueError)" in text
+    assert plain_line(status).startswith("80/198 captures, 1.7 s each, 3 min 17 s left, 10 at work")
 
 
 def test_interrupt_stops_workers_at_once(tmp_path: Path):

@@ -1,6 +1,7 @@
 """The one door: every mistake of a user ends with code 2, one message that names it, no traceback, nothing written."""
 
 import inspect
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -157,12 +158,22 @@ def test_folder_of_another_run_is_left_alone(tmp_path: Path, monkeypatch, capsys
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["--shard", 7], ["--shard 7", "0 to 0"]), (["--shard", -1], ["--shard -1"]), (["--workers", 0], ["--workers 0"])],
+    [
+        (["--shard", 7], ["--shard 7", "0 to 0"]),
+        (["--shard", -1], ["--shard -1"]),
+        (["--workers", 0], ["--workers 0"]),
+        (["--shard-env", "NO_SUCH_TASK"], ["--shard-env NO_SUCH_TASK", "is not set"]),
+        (["--shard-env", "PATH"], ["--shard-env PATH", "expected the number of a shard"]),
+        (["--shard-env", "PATH", "--shard", 0], ["give one of them"]),
+        (["--gpus-per-task", 1], ["--gpus-per-task", "--engine ray"]),
+        (["--out", "gopher://hole/x"], ["unknown scheme gopher://", "s3://"]),
+    ],
 )
 def test_numbers_on_the_command_line(arguments: list, words: list[str], tmp_path: Path, monkeypatch, capsys):
     """A shard that the recipe does not have and no workers are refused before anything is written."""
     path = write_recipe(tmp_path)
-    message = refused(monkeypatch, capsys, "render", path, "--out", tmp_path / "out", *arguments)
+    out = [] if "--out" in arguments else ["--out", tmp_path / "out"]
+    message = refused(monkeypatch, capsys, "render", path, *out, *arguments)
     assert all(word in message for word in words), message
     assert not (tmp_path / "out").exists()
 
@@ -263,17 +274,24 @@ def test_render_then_check_then_render_again(tmp_path: Path):
     """As a user runs it: render, check, render again (nothing to do), break a file, check refuses."""
     path, out = write_recipe(tmp_path), tmp_path / "out"
     command = [str(Path(sys.executable).with_name("damageland"))]
+    inputs = sorted(p.name for p in tmp_path.iterdir())
 
     def type_in(*arguments: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, check=False)
 
-    first = type_in("render", path, "--out", out, "--workers", 1)
+    rehearsal = type_in("render", path, "--out", out, "--dry-run")
+    assert rehearsal.returncode == 0 and not out.exists() and sorted(p.name for p in tmp_path.iterdir()) == inputs
+    assert "1 captures" in rehearsal.stdout and "1 references" in rehearsal.stdout and "in 1 shards" in rehearsal.stdout
+    first = type_in("render", path, "--out", out, "--workers", 1, "--log", tmp_path / "run.jsonl")
     assert first.returncode == 0, first.stderr
-    assert "1 shards, 1 rendered now" in first.stdout
+    assert "1 shards, 1 rendered now" in first.stdout and f"damageland check {out}" in first.stdout
+    events = [json.loads(line)["event"] for line in (tmp_path / "run.jsonl").read_text().splitlines()]
+    assert events[0] == "start" and events[-1] == "end" and "shard made" in events
     before = tree(out)
     again = type_in("render", path, "--out", out)
     assert again.returncode == 0 and "0 rendered now" in again.stdout and tree(out) == before
-    assert type_in("check", out).returncode == 0
+    checked = type_in("check", out)
+    assert checked.returncode == 0 and "with --pixels it takes about" in checked.stdout
     (out / "manifest.csv").write_text("capture_id\n")
     broken = type_in("check", out)
     assert broken.returncode == 2 and "manifest.csv" in broken.stderr and "Traceback" not in broken.stderr
