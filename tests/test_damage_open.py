@@ -29,7 +29,7 @@ CASES = (
     ("corrugated_shipper", 4, "flaps"), ("sleeve_set", 2, "flaps"), ("loose_set", 1, "flaps"),
     ("pet_bottle", 0, "cap"), ("glass_jar", 0, "cap"), ("detergent_bottle", 0, "cap"), ("detergent_bottle", 1, "flip"),
     ("tube", 0, "flip"), ("pillow_bag", 0, "bag"), ("standup_pouch", 0, "bag"), ("poly_mailer", 0, "envelope"),
-    ("padded_mailer", 0, "envelope"), ("blister_pack", 1, "dome"), ("blister_pack", 0, "burst"), ("tin", 6, "ring"),
+    ("padded_mailer", 0, "envelope"), ("blister_pack", 1, "dome"), ("blister_pack", 0, "foil"), ("tin", 6, "ring"),
     ("beverage_can", 0, "tab"),
 )  # fmt: skip
 NAMES = [(family, number) for family, number, _ in CASES]
@@ -312,7 +312,7 @@ def test_a_neck_is_open_by_its_own_width():
 
 def test_a_tablet_blister_is_peeled_or_pushed_open():
     """Both happen; pushed, tablets stick out of the foil behind them, labelled, and the rest stays as it was."""
-    done = {d.parameters["manner"]: d for d in (opened("blister_pack", 0, 0.8, seed) for seed in range(6))}
+    done = {d.parameters["manner"]: d for d in (opened("blister_pack", 0, 0.8, seed) for seed in range(3))}
     assert set(done) == {"foil", "burst"}
     burst, before = done["burst"], subject("blister_pack", 0).product
     out = [k for k, part in enumerate(burst.product.contents) if part.damage.any()]

@@ -150,7 +150,7 @@ def find_ways(product: Product) -> tuple[Way, ...]:
             continue
         made.append(Way(manner, (hinge,), place, area))
         if manner == "foil" and cells_of(product):
-            made.append(Way("burst", (hinge,), place, 2 * area))
+            made.append(Way("burst", (hinge,), place, area))
         if manner == "dome":
             card = card_hinge(product, hinge)
             made.append(Way("dome", (card,), *_surface(product, card)))
