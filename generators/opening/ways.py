@@ -31,6 +31,7 @@ from .flaps import Unfolding, open_flaps
 from .hinge import Frame, Give, hinge_frame, moved_sheets, moving_faces, open_hinge, take_off
 from .mouth import Mouth, closed_mouth, flat_pattern, gape, open_top
 from .sweep import flap_points, free_angle, free_turn
+from .tapes import loose_tape
 
 Manner = Literal["flaps", "cap", "flip", "bag", "envelope", "dome", "foil", "burst", "ring", "tab"]
 KIND: Kind = "actuation"
@@ -253,6 +254,7 @@ def _flaps(way: Way, subject: Subject, wish: Wish, room: Room, strength: float) 
         slant=0.15 + 0.15 * wish.share, glue_spots=2 + int(3 * wish.share), seed=wish.seed,
     )  # fmt: skip
     product = open_flaps(product, before, way.hinges, tuple(angles), gives, how, kind=KIND)
+    product = loose_tape(product, before, way.hinges, tuple(angles), gives, wish.seed, up=subject.up, kind=KIND)
     sheet = before.sheets[0]
     area = sum(
         _seen(angle) * float(face_areas(sheet.rest, sheet.faces[moving_faces(before, hinge)]).sum())
