@@ -86,8 +86,8 @@ def look_under(sheet: Sheet, k: int, near: Int[np.ndarray, " n"]) -> Stuff:
         stuff = replace(stuff, top=0.5 * colour + 0.5 * stuff.top, deep=0.75 * colour + 0.25 * stuff.top)
     if abs(float(stuff.top.mean()) / 255 - light) < 0.2 and stuff.metallic < 0.5:
         # What is seen is the dirt that scars hold: brown in kraft, and faint on white, or both would look mouldy.
-        shade = np.array([0.78, 0.7, 0.6]) if stuff.stock == "kraft" else np.array([0.84, 0.82, 0.78])
-        stuff = replace(stuff, top=shade * stuff.top, deep=0.88 * shade * stuff.deep)
+        shade = np.array([0.78, 0.7, 0.6]) if stuff.stock == "kraft" else np.array([0.89, 0.87, 0.83])
+        stuff = replace(stuff, top=shade * stuff.top, deep=0.9 * shade * stuff.deep)
     if light > 0.62 and stuff.metallic > 0.9:  # bare metal: a scratch scatters what the sheet reflects
         stuff = replace(stuff, top=0.72 * stuff.top, deep=0.5 * stuff.deep, gloss=0.55)
     return replace(stuff, light=light)
