@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import simplejpeg
 from damageland.generators.contact import draw_products, photograph
-from damageland.generators.damage.outcome import Outcome, SeverityRules, UnsolvedError, judge
+from damageland.generators.damage.outcome import Outcome, SeverityRules, judge
 from damageland.generators.damage.subject import Subject
 from damageland.generators.damagesheet import faced, placed
 from damageland.generators.mishap import aim
@@ -21,7 +21,7 @@ from damageland.sim.capture import Severity
 from damageland.sim.scene import Scene
 
 PICTURE = Path(__file__).resolve().parent / "pictures" / "damages.jpg"
-SIDE, SAMPLES, QUALITY = 256, 32, 85
+SIDE, SAMPLES, QUALITY = 256, 24, 85
 AZIMUTH_DEG, HFOV = 18.0, 0.25
 RULES = SeverityRules()
 
@@ -37,20 +37,23 @@ class Cell:
     zoom: float = 1.0
     """1 shows the whole package; less comes closer to the damage."""
     severities: tuple[Severity, Severity] = ("minor", "major")
-    over: bool = False
-    """Upside down: a tablet blister lies on its pockets."""
+    strengths: tuple[float, float] | None = None
+    """Instead of severities: whatever is missing of a set is major."""
     elevation_deg: float = 32.0
 
 
 ROWS = (
-    (Cell("crush", "tin"), Cell("crush", "corrugated_shipper")),
-    (Cell("tear", "poly_mailer"), Cell("tear", "corrugated_shipper")),
-    (Cell("hole", "folding_carton"), Cell("hole", "beverage_can")),
-    (Cell("spill", "folding_carton"), Cell("spill", "glass_jar")),
-    (Cell("deconstruct", "blister_pack"), Cell("deconstruct", "folding_carton")),
-    (Cell("open", "tin"), Cell("open", "corrugated_shipper")),
-    (Cell("missing", "glass_jar"), Cell("missing", "multipack")),
-    (Cell("scuff", "corrugated_shipper"), Cell("scuff", "book")),
+    (Cell("crush", "tin", 2, 1, 0.9), Cell("crush", "corrugated_shipper", 1, 3, 0.6)),
+    (Cell("tear", "corrugated_shipper", 0, 0, 0.22), Cell("tear", "poly_mailer", 0, 2, 0.22)),
+    (Cell("hole", "folding_carton", 2, 2, 0.55), Cell("hole", "tin", 0, 0, 0.5)),
+    (Cell("spill", "folding_carton", 2, 2, 0.7), Cell("spill", "glass_jar", 2, 2, 0.8)),
+    (Cell("deconstruct", "blister_pack", 1, 1, 0.8), Cell("deconstruct", "folding_carton", 1, 5)),
+    (Cell("open", "tin", 1, 0, 0.9), Cell("open", "corrugated_shipper", 0, 6, 0.9)),
+    (
+        Cell("missing", "blister_pack", 0, 0, 0.65, strengths=(0.2, 0.9)),
+        Cell("missing", "multipack", 0, 0, strengths=(0.2, 0.9)),
+    ),
+    (Cell("scuff", "tin", 2, 0, 0.9), Cell("scuff", "folding_carton", 2, 0, 0.7)),
 )
 
 
@@ -58,14 +61,11 @@ def outcomes_of(cell: Cell) -> tuple[Scene, list[tuple[Scene, Outcome]], np.ndar
     """The sound package, the damaged ones, and the damage's place, as they lie."""
     product = replace(draw_products(cell.family, cell.number + 1, seed=0)[-1], lookalikes=())
     T, found = np.eye(4), []
-    if cell.over:
-        T[:3, :3] = np.diag([1.0, -1.0, -1.0])
-        T[2, 3] = max(float(sheet.vertices[:, 2].max()) for sheet in product.sheets) + 1e-4
-    for severity in reversed(cell.severities):
-        done = _aimed(cell, Subject(product, T), severity)
-        if not found and not cell.over:  # the place that is struck hardest faces the camera
+    for k in (1, 0):
+        done = _aimed(cell, Subject(product, T), k)
+        if not found:  # the place that is struck hardest faces the camera
             T = faced(product, done.site)
-            done = _aimed(cell, Subject(product, T), severity)
+            done = _aimed(cell, Subject(product, T), k)
         found.insert(0, (placed(done.product, T), done))
     site = found[-1][1].site
     at = placed(product, T)
@@ -73,11 +73,10 @@ def outcomes_of(cell: Cell) -> tuple[Scene, list[tuple[Scene, Outcome]], np.ndar
     return at, found, middle if site is None else T[:3, :3] @ site + T[:3, 3]
 
 
-def _aimed(cell: Cell, subject: Subject, severity: Severity) -> Outcome:
-    done = aim(cell.damage, subject, {}, (0.02, 1.0), severity, rules=RULES, seed=(cell.seed, 0, cell.damage))
-    if done is None:
-        raise UnsolvedError(f"{cell}: no {severity} damage from this seed.")
-    return done
+def _aimed(cell: Cell, subject: Subject, k: int) -> Outcome:
+    severity, strength = cell.severities[k], cell.strengths
+    within = (0.02, 1.0) if strength is None else (strength[k], strength[k])
+    return aim(cell.damage, subject, {}, within, severity, rules=RULES, seed=(cell.seed, 0, cell.damage))
 
 
 def camera_for(cell: Cell, scenes: list[Scene], site: np.ndarray, side: int) -> Camera:
@@ -87,7 +86,7 @@ def camera_for(cell: Cell, scenes: list[Scene], site: np.ndarray, side: int) -> 
     aim_at = site + cell.zoom * ((low + high) / 2 - site)
     a, e = np.radians(AZIMUTH_DEG), np.radians(cell.elevation_deg)
     way = np.array([np.sin(a) * np.cos(e), -np.cos(a) * np.cos(e), np.sin(e)])
-    pose = look_at(aim_at + 1.02 * cell.zoom * float(np.linalg.norm(high - low)) / HFOV * way, aim_at)
+    pose = look_at(aim_at + 1.1 * cell.zoom * float(np.linalg.norm(high - low)) / HFOV * way, aim_at)
     K = np.array([[side / HFOV, 0, side / 2], [0, side / HFOV, side / 2], [0, 0, 1.0]])
     return Camera("sheet", side, side, K, pose, (1.0, 1.0, 1.0), 0.9, 0.001, 0.0, 95)
 
