@@ -212,7 +212,7 @@ def decode_capture(members: Mapping[str, bytes]) -> Capture:
     name = next((name for name in members if name.endswith(".json") and name.count(".") == 1), None)
     if name is None:
         raise DamagelandError(f"a sample has no <capture_id>.json member, only {sorted(members)}")
-    header = _parse_header(name, members[name])
+    header, _ = _parse_header(name, members[name])
     views = tuple(_decode_view(header.capture_id, view, members) for view in header.views)
     values = {field: _frozen(getattr(header, field)) for field in _FIELDS if field != "damages"}
     damages = tuple(
@@ -221,10 +221,11 @@ def decode_capture(members: Mapping[str, bytes]) -> Capture:
     return Capture(views=views, damages=damages, **values)
 
 
-def _parse_header(name: str, data: bytes) -> Any:
-    """Check the JSON member and return it as a model with Capture's fields."""
+def _parse_header(name: str, data: bytes) -> tuple[Any, dict[str, Any]]:
+    """Check the JSON member and return it as a model with Capture's fields, and as it is."""
     try:
-        version = json.loads(data)["format_version"]
+        plain = json.loads(data)
+        version = plain["format_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise DamagelandError(f"{name} is not the JSON of a capture ({error}); the shard is damaged") from None
     if version != FORMAT_VERSION:
@@ -237,7 +238,7 @@ def _parse_header(name: str, data: bytes) -> Any:
         raise DamagelandError(f"{name} does not describe a capture: {error}") from None
     if f"{header.capture_id}.json" != name:
         raise DamagelandError(f"{name} describes capture {header.capture_id!r}: name and capture_id must agree")
-    return header
+    return header, plain
 
 
 def _frozen(value: Any) -> Any:
@@ -349,10 +350,9 @@ def header_of(path: File | Path, members: Mapping[str, bytes]) -> dict[str, Any]
     if name not in members:
         raise DamagelandError(f"{path}: a sample has no {name}, only {sorted(members)}")
     try:
-        _parse_header(name, members[name])
+        return _parse_header(name, members[name])[1]
     except DamagelandError as error:
         raise DamagelandError(f"{path}: {error}") from None
-    return json.loads(members[name])
 
 
 def read_members(path: File | Path, *, headers_only: bool = False, digest: Any = None) -> Iterator[dict[str, bytes]]:
@@ -407,25 +407,41 @@ def _walk(
         return data
 
     while (block := take(tarfile.BLOCKSIZE, "a header is missing")) != _ZEROS:
-        info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-        padded = -(-info.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-        if info.type in (tarfile.XHDTYPE, tarfile.XGLTYPE):  # dates and the like, from other writers
+        name, count, kind = _parse_block(block)
+        padded = -(-count // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+        if kind in (tarfile.XHDTYPE, tarfile.XGLTYPE):  # dates and the like, from other writers
             _refuse_renaming(file, take(padded, "a header ends early"))
             continue
-        if not info.isreg() or info.issparse() or info.size < 0 or not _MEMBER.fullmatch(info.name):
+        if kind not in tarfile.REGULAR_TYPES or kind == tarfile.GNUTYPE_SPARSE or not _MEMBER.fullmatch(name):
             raise DamagelandError(
-                f"{file}: refused member {info.name!r}: a shard holds plain files, no folders, links or '..'"
+                f"{file}: refused member {name!r}: a shard holds plain files, no folders, links or '..'"
             )
-        if headers_only and not info.name.endswith(".json"):
+        if headers_only and not name.endswith(".json"):
             stream.seek(padded, io.SEEK_CUR)
             at += padded
-            yield info.name, b""
+            yield name, b""
         else:
-            yield info.name, take(padded, f"{info.name} ends early")[: info.size]
+            yield name, take(padded, f"{name} ends early")[:count]
     start = at - tarfile.BLOCKSIZE
     rest = take(max(size - at, tarfile.BLOCKSIZE), "its end is missing")
     if any(rest):
         raise DamagelandError(f"{file} is truncated or damaged at byte {start}: delete it and render it again")
+
+
+def _parse_block(block: bytes) -> tuple[str, int, bytes]:
+    """Name, size and type in a header block of a tar; ValueError if its checksum or its numbers are wrong.
+
+    Only ustar's own fields: no prefix for long names, which no member of ours has, and so no way to smuggle one in.
+    """
+    found = sum(block) - sum(block[148:156]) + 8 * ord(" ")
+    if int(block[148:156].rstrip(b" \0") or b"0", 8) != found:
+        raise ValueError("bad checksum")
+    if block[257:262] == b"ustar" and block[345] != 0 and block[257:265] != b"ustar  \0":
+        raise ValueError("a name too long for a shard")
+    size = int(block[124:136].strip(b" \0") or b"0", 8)
+    if size < 0:
+        raise ValueError("a size below 0")
+    return block[:100].partition(b"\0")[0].decode("utf-8", "surrogateescape"), size, block[156:157]
 
 
 def _refuse_renaming(file: File, extended: bytes) -> None:
