@@ -21,7 +21,7 @@ from damageland.sim.batch import make_one, run_shards
 from damageland.sim.errors import DamagelandError, StorageError
 from damageland.sim.lease import lease
 from damageland.sim.output import check, claim_output, finish, inspect, output_lock, pending_shards
-from damageland.sim.shards import shard_name
+from damageland.sim.shards import shard_name, shard_path, write_shard
 from damageland.sim.store import Store, as_store
 from damageland.sim.task import SCRATCH, Task, own_version, scratch_folder, try_shard
 from s3 import BUCKET, loopback_s3
@@ -270,6 +270,18 @@ def test_other_versions_and_unseen_folders_stop_a_run(tmp_path: Path):
     told = try_shard(task, 0)
     assert told.fatal and f"does not see {tmp_path}" in told.trouble
     assert list(tmp_path.iterdir()) == []
+
+
+def contradictory(k: int, out: Path) -> None:
+    captures = fakes.fake_product(7, k)
+    write_shard(shard_path(out, k), [replace(captures[0], defect_types=()), *captures[1:]])
+
+
+def test_unsound_shards_are_not_recorded(tmp_path: Path):
+    """A shard whose labels contradict each other is refused where it is made, by name, and not tried again."""
+    with pytest.raises(DamagelandError, match=r"shard 0 is not sound.*P000-query: has defect True, but"):
+        make_one(contradictory, 0, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == [".lock"]
 
 
 def test_scratch_of_killed_workers_is_swept(tmp_path: Path, server: dict[str, str], monkeypatch: pytest.MonkeyPatch):
