@@ -39,6 +39,7 @@ bench: .venv/ready  ## Print every figure that the documentation quotes
 	$(BIN)/python bench/bench.py
 	OMP_NUM_THREADS=1 $(BIN)/python bench/bench_damages.py
 	OMP_NUM_THREADS=1 $(BIN)/python bench/bench_batch.py
+	$(BIN)/python bench/bench_reading.py
 
 bench-leaks: .venv/ready  ## Try to tell damaged items from sound ones by anything but the damage (half an hour)
 	$(BIN)/python bench/bench_leaks.py

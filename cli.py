@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -195,6 +195,38 @@ def check(source: Positional[str], *, pixels: bool = False) -> None:
     print("." if pixels else f", without pixels; with --pixels it takes about {duration(found.full_seconds)}.")
 
 
+def export(
+    format: Positional[Annotated[str, tyro.conf.arg(metavar="FORMAT")]],
+    source: Positional[Annotated[str, tyro.conf.arg(metavar="SOURCE")]],
+    *,
+    out: Path,
+    cameras: tuple[str, ...] = (),
+    roles: tuple[str, ...] = (),
+    splits: tuple[str, ...] = (),
+) -> None:
+    """Write a finished data set in another format: kaputt, mvtec3d, coco, bop, yolo or folder.
+
+    What each format keeps and loses is in docs/exports.md, and in the README.md of every export.
+
+    Example: damageland export coco runs/demo --out runs/demo-coco --cameras front
+
+    Args:
+        format: kaputt, mvtec3d, coco, bop, yolo or folder.
+        source: A folder or URL that `damageland render` filled.
+        out: A new folder. It appears when the export is whole.
+        cameras: Only these cameras; all without it.
+        roles: Only these roles (query, twin, reference); all without it.
+        splits: Only these splits (train, validation, test); all without it.
+    """
+    from .sim.export.source import Selection
+    from .sim.export.table import export as write_export
+
+    target = write_export(format, source, out, Selection(cameras, roles, splits), progress=sys.stderr.isatty())
+    print(f"{out}: {sum(target.views.values())} views as {format}. Look at {out / 'README.md'}.")
+    for reason, count in sorted(target.left_out.items()):
+        print(f"  left out: {count} views that {reason}")
+
+
 def train(
     data: Positional[tuple[Path, ...]],
     *,
@@ -305,7 +337,14 @@ def preview(
     print(f"{out}: {len(shown)} families, {count} products each")
 
 
-COMMANDS = {"render": render, "preview": preview, "check": check, "train": train, "evaluate": evaluate}
+COMMANDS = {
+    "render": render,
+    "preview": preview,
+    "check": check,
+    "export": export,
+    "train": train,
+    "evaluate": evaluate,
+}
 
 
 def _stop(number: int, frame: object) -> None:

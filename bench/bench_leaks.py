@@ -51,7 +51,8 @@ IS_LABEL = {
     "capture_id": "twins are named after their item", "defect": "the label", "major_defect": "the label",
     "defect_types": "the label", "role": "query or twin: the label", "twin_id": "link to the twin",
     "severity": "the label", "tolerable": "the label", "generators": "the label", "visible_fraction_max": "the label",
-    "query_image": "holds the capture_id", "shard": "where it lies", "index": "shared by twins", "seed": "one for all",
+    "query_image": "holds the capture_id", "shard": "where it lies", "offset": "where it lies",
+    "bytes": "judged with the sizes of files", "index": "shared by twins", "seed": "one for all",
     "resampled": "shared by twins", "rejected": "shared by twins",
 }  # fmt: skip
 

@@ -19,6 +19,7 @@ from .mishap import Mishap, draw_mishap
 from .products.product import Product
 from .recipe import Plan, Recipe, Unit, build_product, design_of, locate
 from .rest import lay_down
+from .spread import spread_of
 from .wear import benign, print_lookalike
 
 
@@ -34,6 +35,8 @@ class Composed:
     """The pristine scene of a damaged item; None for a pristine one."""
     mishap: Mishap
     booth: Booth
+    T_world_item: Float[np.ndarray, "4 4"]
+    """Where the item lies; a damaged one lies where its pristine form would."""
     clutter: tuple[str, ...] = ()
     """What else lies on the tray: ``extras``, ``dust``."""
 
@@ -122,14 +125,14 @@ def compose(plan: Plan, index: int) -> Composed:
     clutter = () if unit.reference else _draw_clutter(recipe, index, item, booth)
     tags = tuple(sorted({"dust" if part.name == "dust" else "extras" for part in clutter}))
     pristine = replace(item, parts=(*item.parts, *clutter))
-    damaged = not unit.reference and generator_for(recipe.seed, index, "label").random() < recipe.damaged_share
+    damaged = not unit.reference and spread_of(recipe.seed, index).damaged < recipe.damaged_share
     if not damaged:
-        return Composed(unit, product, pristine, None, Mishap(()), booth, tags)
+        return Composed(unit, product, pristine, None, Mishap(()), booth, pose, tags)
     walls = tuple(part for part in booth.parts if part.name != "tray")
     subject = Subject(product, pose, _tray_size(booth), (*walls, *clutter))
     mishap = draw_mishap(recipe, subject, index)
     if not mishap.outcomes:
-        return Composed(unit, product, pristine, None, mishap, booth, tags)
+        return Composed(unit, product, pristine, None, mishap, booth, pose, tags)
     spoilt = _place(finish_product(mishap.outcomes[-1].product), pose)
     scene = replace(spoilt, parts=(*spoilt.parts, *clutter))
-    return Composed(unit, product, scene, pristine, mishap, booth, tags)
+    return Composed(unit, product, scene, pristine, mishap, booth, pose, tags)

@@ -26,7 +26,7 @@ SEEN_ENOUGH = 0.006
 """Share of the picture from which a damage counts as well seen; no further seed is tried."""
 
 
-def _faced(product: Product, site: Float[np.ndarray, "3"] | None) -> Float[np.ndarray, "4 4"]:
+def faced(product: Product, site: Float[np.ndarray, "3"] | None) -> Float[np.ndarray, "4 4"]:
     """Pose on the tray, turned about z so that a site faces the camera."""
     turn = np.radians(AZIMUTH_DEG) - np.pi / 2 - (np.arctan2(site[1], site[0]) if site is not None else 0.0)
     box = product.sheets[0].rest
@@ -40,7 +40,8 @@ def _faced(product: Product, site: Float[np.ndarray, "3"] | None) -> Float[np.nd
     return T
 
 
-def _placed(product: Product, T: Float[np.ndarray, "4 4"]) -> Scene:
+def placed(product: Product, T: Float[np.ndarray, "4 4"]) -> Scene:
+    """A product's finished parts in the world, and what is gone of it."""
     item = finish_product(product)
     parts, gone = (tuple(transform_part(part, T) for part in group) for group in (item.parts, item.gone))
     return Scene(parts, gone)
@@ -73,12 +74,12 @@ def _example(
         major = _solve(name, Subject(product), "major", seed + k, rules)
         if major is None:
             continue
-        T = _faced(product, major.site)
+        T = faced(product, major.site)
         major = _solve(name, Subject(product, T), "major", seed + k, rules)  # where it lies, it may end otherwise
         minor = _solve(name, Subject(product, T), "minor", seed + k, rules)
         if major is None or minor is None:
             continue
-        share = _seen_share(_placed(major.product, T), major.kind)
+        share = _seen_share(placed(major.product, T), major.kind)
         if share > best:
             best, found = share, (product, T, [minor, major])
         if share > SEEN_ENOUGH:
@@ -98,7 +99,7 @@ def _cell(
         empty: Picture = np.full((width_px // 6, width_px, 3), 245, np.uint8)
         return np.concatenate([caption(title + (" (not solved)" if fits else " (does not apply)"), width_px), empty])
     product, T, outcomes = found
-    scene = line_up([_placed(shown, T) for shown in (product, *(o.product for o in outcomes))])
+    scene = line_up([placed(shown, T) for shown in (product, *(o.product for o in outcomes))])
     camera = frame(scene, width_px, azimuth_deg=AZIMUTH_DEG, elevation_deg=ELEVATION_DEG)
     picture = photograph(scene, camera, samples=samples, photoreal=photoreal)
     verdicts = "; ".join(f"{v.severity}: {v.because}" for v in (judge(rules, o) for o in outcomes))

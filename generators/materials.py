@@ -120,14 +120,29 @@ STOCKS: dict[str, Stock] = {
 """Every packaging material, by name."""
 
 
+FLUTES = 15
+
+
 @lru_cache(maxsize=1)
 def _flutes() -> UInt8[np.ndarray, "h w 3"]:
-    """One period of a corrugated edge: two liners and the wave between them, dark where one looks in."""
-    height, width = 48, 64
-    y, x = np.mgrid[0:height, 0:width] / np.array([height, width])[:, None, None]
-    wave = 0.5 + 0.33 * np.sin(2 * np.pi * x)
-    solid = (np.abs(y - wave) < 0.09) | (y < 0.13) | (y > 0.87)
-    tone = np.where(solid, 1.0, 0.28)[..., None] * np.array([199, 164, 122])
+    """A run of corrugated edge: two liners and the wave between them, dark where one looks in.
+
+    A flute is 2.1 times as wide as the board is thick (C flute: 8 mm of 3.8 mm). No two are quite alike.
+    """
+    height, width = 32, round(32 * 2.1) * FLUTES
+    y, x = np.mgrid[0:height, 0:width].astype(float)
+    y, x = (y + 0.5) / height, x / width * FLUTES
+    turn = 2 * np.pi * x / FLUTES  # all that varies comes round with the picture
+    lean = 0.35 * np.sin(3 * turn) + 0.25 * np.sin(7 * turn + 1)
+    flat = 1 - 0.1 * (1 + np.sin(2 * turn + 2)) - 0.08 * np.sin(5 * turn)
+    phase = 2 * np.pi * x + lean
+    wave = 0.5 + 0.36 * flat * np.sin(phase)
+    slope = 2 * np.pi / 2.1 * 0.36 * flat * np.cos(phase)
+    medium = np.abs(y - wave) < 0.06 * np.sqrt(1 + slope**2)
+    fuzz = 0.012 * np.sin(41 * turn) + 0.01 * np.sin(97 * turn + 3)
+    liner = (y < 0.12 + fuzz) | (y > 0.88 - fuzz)
+    depth = 0.16 + 0.2 * np.clip(np.abs(y - wave) * 3, 0, 1)
+    tone = np.where(liner, 1.0, np.where(medium, 0.86, depth))[..., None] * np.array([199, 164, 122])
     return tone.astype(np.uint8)
 
 

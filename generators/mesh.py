@@ -226,6 +226,46 @@ def boundary_half_edges(faces: Int[np.ndarray, "f 3"]) -> tuple[Int[np.ndarray, 
     return half[alone], alone
 
 
+def _rim_uv(
+    vertices: Float[np.ndarray, "v 3"], rim: Int[np.ndarray, "r 2"], thickness: float, material: Material
+) -> Float[np.ndarray, "r2 3 2"]:
+    """Texture of a rim's two rows of triangles: along the rim and across the wall.
+
+    The edge's picture keeps its proportions, so that flutes are as wide as they are whatever the mesh is.
+    """
+    end, start = np.zeros(len(rim)), np.ones(len(rim))
+    if material.base_color_texture is not None and len(rim):
+        height, width = material.base_color_texture.shape[:2]
+        tile = thickness * width / height
+        length = np.linalg.norm(vertices[rim[:, 1]] - vertices[rim[:, 0]], axis=1)
+        end = np.mod(_left_of_rim(rim, length), tile)
+        end = np.where(end + length > tile, np.maximum(tile - length, 0), end) / tile  # none goes over the border
+        start = np.minimum(end + length / tile, 1)
+    one, nil = np.ones(len(rim)), np.zeros(len(rim))
+    outer_end, outer_start = np.stack([end, one], 1), np.stack([start, one], 1)
+    inner_end, inner_start = np.stack([end, nil], 1), np.stack([start, nil], 1)
+    return np.concatenate(
+        [np.stack([outer_end, outer_start, inner_start], 1), np.stack([outer_end, inner_start, inner_end], 1)]
+    )
+
+
+def _left_of_rim(rim: Int[np.ndarray, "r 2"], length: Float[np.ndarray, " r"]) -> Float[np.ndarray, " r"]:
+    """Length [m] from the end of each rim edge on to where its loop starts, by pointer jumping (Wyllie 1979)."""
+    number = np.arange(len(rim))
+    at = np.full(int(rim.max()) + 1, -1)
+    at[rim[:, 0]] = number
+    following = np.where(at[rim[:, 1]] < 0, number, at[rim[:, 1]])
+    rounds = int(np.ceil(np.log2(len(rim) + 1)))
+    least, jump = number, following
+    for _ in range(rounds):
+        least, jump = np.minimum(least, least[jump]), jump[jump]
+    first = least == number
+    left, jump = np.where(first, 0.0, length), np.where(first, number, following)
+    for _ in range(rounds):
+        left, jump = left + left[jump], jump[jump]
+    return left[following]
+
+
 def _thicken(sheet: Sheet) -> Part:
     """Outer side, inner side and the rim along open edges, as one part."""
     keep = ~sheet.removed
@@ -235,10 +275,7 @@ def _thicken(sheet: Sheet) -> Part:
     inner = vertices - thickness * vertex_normals(vertices, faces)
     n = len(vertices)
     rim, index = boundary_half_edges(faces)
-    # Along the rim and across the wall: each rim edge shows one whole tile of the edge's material.
-    rim_uv = np.repeat(
-        np.array([[[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]], [[1.0, 1.0], [0.0, 0.0], [1.0, 0.0]]]), len(rim), 0
-    )
+    rim_uv = _rim_uv(vertices, rim, thickness, sheet.materials[-1])
     rim_faces = np.concatenate(
         [np.stack([rim[:, 1], rim[:, 0], rim[:, 0] + n], 1), np.stack([rim[:, 1], rim[:, 0] + n, rim[:, 1] + n], 1)]
     )

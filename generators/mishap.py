@@ -16,6 +16,7 @@ from .damage.outcome import SEVERITIES, Outcome, SeverityRules, UnsolvedError, j
 from .damage.subject import Subject
 from .damage.table import DAMAGES, do_damage
 from .recipe import Consequence, DamageSpec, Recipe
+from .spread import pick, spread_of
 
 AIMS = 6
 """Solves that are spent on the severity that is asked for."""
@@ -32,18 +33,6 @@ class Mishap:
     """Solves that failed and were drawn anew."""
     rejected: tuple[str, ...] = ()
     """Damages that were given up."""
-
-
-def _draw_asked(shares: dict[Severity, float] | None, rng: np.random.Generator) -> Severity | None:
-    point = float(rng.random())  # drawn in any case: the same numbers follow
-    if not shares:
-        return None
-    total, passed = sum(shares.values()), 0.0
-    for severity in SEVERITIES:
-        passed += shares.get(severity, 0.0) / total
-        if point < passed:
-            return severity
-    return max(shares, key=lambda severity: shares[severity])
 
 
 def aim(
@@ -84,8 +73,8 @@ def aim(
     return best[1]
 
 
-def _order(recipe: Recipe, subject: Subject, rng: np.random.Generator) -> Iterator[DamageSpec]:
-    """The recipe's damages that apply, in an order drawn by weight: the first one is meant to happen."""
+def _order(recipe: Recipe, subject: Subject, point: float, rng: np.random.Generator) -> Iterator[DamageSpec]:
+    """The recipe's damages that apply, in an order drawn by weight: the one that ``point`` picks is meant to happen."""
     product = subject.product
     specs = [spec for spec in recipe.damages if DAMAGES[spec.generator].applies(product)]
     if not specs:
@@ -95,8 +84,8 @@ def _order(recipe: Recipe, subject: Subject, rng: np.random.Generator) -> Iterat
             "Add one that does under damages: (docs/recipes.md has the table), or leave the family out."
         )
     while specs:
-        weights = np.array([spec.weight for spec in specs])
-        yield specs.pop(int(rng.choice(len(weights), p=weights / weights.sum())))
+        yield specs.pop(pick([spec.weight for spec in specs], point))
+        point = float(rng.random())
 
 
 def _follow(
@@ -126,9 +115,10 @@ def _follow(
 def draw_mishap(recipe: Recipe, subject: Subject, index: int) -> Mishap:
     """Draw what happens to an item among the recipe's damages that apply to it, and do it."""
     rng = generator_for(recipe.seed, index, "damage")
-    asked = _draw_asked(recipe.severity_shares, rng)
+    spread, shares = spread_of(recipe.seed, index), recipe.severity_shares
+    asked = SEVERITIES[pick([shares.get(s, 0.0) for s in SEVERITIES], spread.severity)] if shares else None
     resampled, rejected = 0, []
-    for spec in _order(recipe, subject, rng):
+    for spec in _order(recipe, subject, spread.damage, rng):
         for attempt in range(recipe.solver_tries):
             try:
                 seed = recipe.seed, index, f"damage {spec.generator} {attempt}"

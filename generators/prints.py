@@ -1,7 +1,7 @@
 """Printed damage: pictures that look like damage and are ink. Designs with cracked glass, splashes, torn paper, holes.
 
-Holes, dents and rust come from pictures in ``assets/prints``, rendered from our own damages (make_prints.py there);
-glass, splashes, spills and tears are drawn.
+Holes, dents, rust, and half of the tears come from pictures in ``assets/prints``, rendered from our own damages
+(make_prints.py there); glass, splashes, spills and torn-off strips are drawn.
 """
 
 from collections.abc import Callable
@@ -183,6 +183,11 @@ def _spill(rng: np.random.Generator) -> Rgba:
 
 
 def _tear(rng: np.random.Generator) -> Rgba:
+    """A flap torn open, or a strip torn away."""
+    return _rendered(rng, "tear") if rng.random() < 0.5 else _strip(rng)
+
+
+def _strip(rng: np.random.Generator) -> Rgba:
     """A strip of the pack "torn away": white fibre at the border, a shadow, another colour below."""
     height, width = SIDE, int(SIDE * rng.uniform(1.2, 1.9))
     x, y = _grid(height, width)

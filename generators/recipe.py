@@ -28,11 +28,14 @@ from .products.catalogue import FAMILIES
 from .products.imported_mesh import ImportedMeshConfig
 from .products.product import Product
 from .rest import RestRules
+from .spread import pick, spread_of
 from .wear import LookalikesConfig
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 TYPEFACES = {".ttf", ".otf"}
+GOLDEN = (5**0.5 - 1) / 2
+"""Steps by this share of a circle cover it most evenly, wherever one stops."""
 
 
 class _Spec(BaseModel):
@@ -322,8 +325,14 @@ def build_product(plan: Plan, spec: ProductSpec, number: int, edition: int = 0, 
 
 
 def split_of(recipe: Recipe, identifier: str) -> str:
-    """Split of a product, from a hash of its identifier: growing a data set never moves a product."""
-    share = int.from_bytes(hashlib.sha256(identifier.encode()).digest()[:8], "big") / 2**64
+    """Split of a product, from its identifier: growing a data set never moves a product.
+
+    A hash of all but the number says where the family starts, and each number goes on by the golden ratio: every
+    family has its share in every split, as nearly as its count allows.
+    """
+    family, _, number = identifier.rpartition("-")
+    start = int.from_bytes(hashlib.sha256(family.encode()).digest()[:8], "big") / 2**64
+    share = (start + int(number) * GOLDEN) % 1
     if share < recipe.test_share:
         return "test"
     return "validation" if share < recipe.test_share + recipe.validation_share else "train"
@@ -371,10 +380,9 @@ def _reference(recipe: Recipe, index: int) -> Unit:
 
 
 def _query(recipe: Recipe, index: int, place: int) -> Unit:
-    rng = generator_for(recipe.seed, index, "product choice")
-    weights = [spec.weight for spec in recipe.products]
-    spec = recipe.products[int(rng.choice(len(weights), p=[w / sum(weights) for w in weights]))]
-    number = int(rng.integers(spec.count))
+    spread = spread_of(recipe.seed, index)
+    spec = recipe.products[pick([spec.weight for spec in recipe.products], spread.family)]
+    number = int(spread.product * spec.count)
     day = place * recipe.days // recipe.captures
     edition = sum(start <= day for start in edition_days(recipe, spec, number)) - 1
     name = f"{recipe.name}-{place:06d}"

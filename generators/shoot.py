@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..sim.booth import Booth
-from ..sim.capture import Capture, Damage, Severity, View
+from ..sim.capture import Capture, Damage, Severity, View, is_seen, pose_rows
 from ..sim.preview import preview_colour
 from ..sim.scene import KINDS, SURFACES, Part, Scene
 from ..sim.seed import generator_for
@@ -22,8 +22,6 @@ from .mesh import face_areas
 from .products.product import Product
 from .recipe import Plan, Recipe, reference_id, split_of, unit_count
 
-VISIBLE_PIXELS, VISIBLE_SHARE = 12, 0.04
-"""A damage counts as seen by a camera from this many pixels and this share of its area on."""
 COUNTED = [SURFACES.index(name) for name in ("outer", "contents", "puddle")]
 FILL_TOLERANCE = 0.008
 """Relative spread of what packs hold around what they say."""
@@ -92,15 +90,6 @@ def _describe(recipe: Recipe, scene: Scene, outcome: Outcome, truth: dict[str, T
     )
 
 
-def _is_seen(damage: Damage, truth: dict[str, Truth]) -> bool:
-    """Whether some camera sees enough of a damage for a person to find it."""
-    bit = KINDS.index(damage.kind)
-    return any(
-        ((truth[name].damage >> bit) & 1).sum() >= VISIBLE_PIXELS and share >= VISIBLE_SHARE
-        for name, share in damage.visible_fraction.items()
-    )
-
-
 def _worst(damages: Sequence[Damage]) -> Severity:
     order: tuple[Severity, ...] = ("none", "minor", "major")
     return order[max((order.index(d.severity) for d in damages), default=0)]
@@ -128,7 +117,7 @@ def _label(
     outcomes = () if is_twin else composed.outcomes
     product = outcomes[-1].product if outcomes else composed.product
     damages = tuple(_describe(recipe, scene, outcome, truth) for outcome in outcomes)
-    real = [d for d in damages if d.severity != "none" and _is_seen(d, truth)]
+    real = [d for d in damages if d.severity != "none" and any(is_seen(d, view) for view in views)]
     identifier = product.item_identifier
     references = [reference_id(recipe, unit.spec, unit.number, unit.edition, k) for k in range(recipe.gallery)]
     return Capture(
@@ -144,6 +133,7 @@ def _label(
         split=split_of(recipe, identifier),
         group=identifier,
         session=recipe.name,
+        T_world_item=pose_rows(composed.T_world_item),
         attributes=_attributes(recipe, composed, product, outcomes),
         damages=damages,
         twin_id=f"{composed.capture_id}-twin" if composed.twin and not is_twin else None,

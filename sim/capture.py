@@ -7,10 +7,16 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 
-from .scene import Kind
+from .scene import Kind, kind_bit
 
 Severity = Literal["none", "minor", "major"]
 Role = Literal["query", "twin", "reference"]
+Row4 = tuple[float, float, float, float]
+Rows = tuple[Row4, Row4, Row4, Row4]
+"""A 4×4 transform, row by row: unlike an array it compares and goes into JSON as it is."""
+
+VISIBLE_PIXELS, VISIBLE_SHARE = 12, 0.04
+"""A damage counts as seen by a camera from this many pixels and this share of its area on."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,11 @@ class Capture:
     group: str | None = None
     """Resampling unit of the bootstrap: product for synthetic, photographs taken together for real."""
     session: str | None = None
+    T_world_item: Rows | None = None
+    """Pose of the item: ``p_world = T_world_item @ p_item``, metres; None where nobody knows it.
+
+    A damaged item has its twin's: the pose is that of the pristine form.
+    """
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """category, title, dimensions_mm, catalogue_mass_g, actual_mass_g, expected_units, actual_units."""
     damages: tuple[Damage, ...] = ()
@@ -75,3 +86,17 @@ class Capture:
     reference_ids: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """recipe_hash, seed, index, renderer, versions."""
+
+
+def is_seen(damage: Damage, view: View) -> bool:
+    """Whether a view shows enough of a damage for a person to find it."""
+    if view.damage is None:
+        return False
+    pixels = int(np.count_nonzero(view.damage & kind_bit(damage.kind)))
+    return pixels >= VISIBLE_PIXELS and damage.visible_fraction.get(view.camera, 0.0) >= VISIBLE_SHARE
+
+
+def pose_rows(T: Float[np.ndarray, "4 4"]) -> Rows:
+    """A transform as plain rows."""
+    a, b, c, d = ((float(row[0]), float(row[1]), float(row[2]), float(row[3])) for row in T)
+    return a, b, c, d

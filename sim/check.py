@@ -42,7 +42,7 @@ def check_shard(file: File, *, pixels: bool, time_pixels: bool = False) -> Shard
     try:
         for members in read_members(file, digest=digest):
             header = header_of(file, members)
-            rows.append(capture_row(header, file.name))
+            rows.append(capture_row(header, file.name, members.span))
             found = check_header(header) + check_image_headers(header, members)
             if not found and (pixels or (time_pixels and len(decode_s) < SAMPLED_CAPTURES)):
                 start = time.perf_counter()

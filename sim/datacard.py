@@ -1,8 +1,9 @@
-"""The data card of an output folder: ``README.md`` for strangers and ``card.jpg``, both derived from the shards."""
+"""The data card of an output folder: ``README.md``, ``card.jpg``, ``croissant.json``; all derived from the shards."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, get_args
 
 import cv2
 import jinja2
@@ -11,14 +12,15 @@ import simplejpeg
 import yaml
 from jaxtyping import Float, UInt8
 
-from .capture import Capture, View
+from .capture import Capture, Severity, View
+from .croissant import CROISSANT, croissant_text
 from .files import sha256_of
-from .manifest import COLUMN_HELP, Row
+from .manifest import Row, column_help
 from .scene import KINDS, SURFACES
 from .shards import DEPTH_UNIT_M, read_headers, read_shard, shard_paths
 from .store import Source, Store, as_store
 
-CARD_FILES = ("README.md", "card.jpg")
+CARD_FILES = ("README.md", "card.jpg", CROISSANT)
 PANEL_PX = 224
 """Side of one square picture of the strip."""
 
@@ -45,6 +47,10 @@ the damage in red, and depth (near is red, far is blue, black is no return).
 | captures by | |
 |---|---|
 {% for title, counts in tables %}| {{ title }} | {{ counts }} |
+{% endfor %}
+| damages by kind | none (tolerable) | minor | major |
+|---|---|---|---|
+{% for kind, counts in severities %}| {{ kind }} | {{ counts|join(" | ") }} |
 {% endfor %}
 | camera | pixels | colour | depth | labels |
 |---|---|---|---|---|
@@ -87,6 +93,9 @@ Decode the 16-bit PNGs yourself (`cv2.imdecode(…, cv2.IMREAD_UNCHANGED)`): web
 All images of a camera are aligned to the pixel. In the JSON, `K` is the pinhole matrix in pixels (pixel centres at
 +0.5) and `T_world_cam` takes points of the camera frame (x right, y down, z forward; metres) to the world.
 
+In other formats: `damageland export coco <this folder> --out <new folder>`, or `kaputt`, `mvtec3d`, `bop`, `yolo`,
+`folder` instead of `coco`. Catalogues of data sets read `croissant.json`.
+
 ## Manifest
 
 `manifest.parquet` and `manifest.csv` hold the same rows, one per capture:
@@ -115,28 +124,74 @@ _LIMITS_SYNTHETIC = """\
   before you rely on a detector trained here.
 - How often kinds and severities occur is the recipe's choice, not a statistic of any warehouse.
 - The label of a missing unit or of a lost surface is amodal: it shows where the thing would be seen.
-- A damage that no camera sees makes no positive; the JSON's `visible_fraction` says how much of it is seen."""
+- A damage that no camera sees makes no positive; the JSON's `visible_fraction` says how much of it is seen.
+- `defect` is said of a capture, all cameras together: a damage on one side does not show in a picture of the other.
+- `T_world_item` in the JSON is where the item's pristine form lies; contents and units have no poses of their own."""
 _LIMITS_REAL = "- Labels of real captures are those of their source; label images exist only where a person drew them."
 
 
+@dataclass
+class Summary:
+    """What the card says of the captures' JSON: gathered in one pass, so that a million need no memory."""
+
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Of the first capture; the recipe's part of it holds for all."""
+    sizes: dict[str, set[str]] = field(default_factory=dict)
+    """Sizes of pictures by camera, in the order in which cameras come."""
+    images: dict[str, set[str]] = field(default_factory=dict)
+    """Which images a camera has."""
+    damages: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By kind and severity."""
+    renderers: set[str] = field(default_factory=set)
+
+
+def summarise(headers: Iterable[Mapping[str, Any]]) -> Summary:
+    """Walk through the JSON of captures once."""
+    summary = Summary()
+    for number, header in enumerate(headers):
+        if number == 0:
+            summary.provenance = header["provenance"]
+        for view in header["views"]:
+            summary.sizes.setdefault(view["camera"], set()).add(f"{view['width']}×{view['height']}")
+            summary.images.setdefault(view["camera"], set()).update(name.split(".")[0] for name in view["images"])
+        summary.damages.update((damage["kind"], damage["severity"]) for damage in header["damages"])
+        summary.renderers.add(str(header["provenance"].get("renderer", "none")))
+    return summary
+
+
 def write_card(source: Source, rows: Sequence[Row]) -> None:
-    """Write ``README.md`` and ``card.jpg`` of a folder from its shards and the rows of its manifest."""
+    """Write the data card of a folder from its shards, its manifest and the rows of that."""
     folder = as_store(source)
+    summary = summarise(header for path in shard_paths(folder) for header in read_headers(path))
+    origins = sorted({row["origin"] for row in rows})
+    croissant = croissant_text(
+        folder,
+        rows,
+        name=recipe_name(folder),
+        description=f"{len(rows)} captures of packaged products, some of them damaged, in colour and depth, labelled "
+        "to the pixel.",
+        licence=licence_text(origins),
+        provenance=_provenance(folder, summary),
+        limits=_limits(origins),
+    )
     (folder / "card.jpg").write(simplejpeg.encode_jpeg(contact_strip(folder, rows), 88, "RGB", "444"))
-    (folder / "README.md").write(card_text(folder, rows))
+    (folder / "README.md").write(card_text(folder, rows, summary))
+    (folder / CROISSANT).write(croissant)
 
 
-def card_text(folder: Store, rows: Sequence[Row]) -> str:
+def _limits(origins: Collection[str]) -> str:
+    return "\n".join([_LIMITS_SYNTHETIC] * ("synthetic" in origins) + [_LIMITS_REAL] * ("real" in origins))
+
+
+def card_text(folder: Store, rows: Sequence[Row], summary: Summary) -> str:
     """Markdown of the data card; depends on the shards and the recipe only, not on the clock or the folder's name."""
     paths = shard_paths(folder)
-    headers = [header for path in paths for header in read_headers(path)]
     first = rows[0]
     origins = sorted({row["origin"] for row in rows})
     image = first["query_image"].partition("/")[2]
-    limits = [_LIMITS_SYNTHETIC] * ("synthetic" in origins) + [_LIMITS_REAL] * ("real" in origins)
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
     return environment.from_string(_TEMPLATE).render(
-        name=_recipe_name(folder),
+        name=recipe_name(folder),
         picture="card.jpg",
         damaged=any(row["defect"] for row in rows),
         products=len({row["item_identifier"] for row in rows}),
@@ -145,7 +200,8 @@ def card_text(folder: Store, rows: Sequence[Row]) -> str:
         megabytes=sum(path.size() for path in paths) / 1e6,
         origins=" and ".join(origins),
         tables=_counts(rows),
-        cameras=_cameras(headers),
+        severities=_severities(summary),
+        cameras=_cameras(summary),
         example={
             "shard": first["shard"],
             "id": first["capture_id"],
@@ -155,11 +211,16 @@ def card_text(folder: Store, rows: Sequence[Row]) -> str:
         depth_mm=f"{DEPTH_UNIT_M * 1000:g}",
         surfaces=", ".join(SURFACES),
         kinds=", ".join(KINDS),
-        columns=_columns(rows),
-        provenance=_provenance(folder, headers),
-        licence=_OURS if origins == ["synthetic"] else _THEIRS,
-        limits="\n".join(limits),
+        columns=column_help(rows),
+        provenance=_provenance(folder, summary),
+        licence=licence_text(origins),
+        limits=_limits(origins),
     )
+
+
+def licence_text(origins: Collection[str]) -> str:
+    """What may be done with captures of these origins."""
+    return _OURS if set(origins) == {"synthetic"} else _THEIRS
 
 
 def _recipe(folder: Store) -> Mapping[str, Any]:
@@ -168,55 +229,53 @@ def _recipe(folder: Store) -> Mapping[str, Any]:
     return recipe if isinstance(recipe, Mapping) else {}
 
 
-def _recipe_name(folder: Store) -> str:
+def recipe_name(folder: Store) -> str:
+    """Name of the recipe that an output folder holds."""
     return str(_recipe(folder).get("name", "damageland set"))
 
 
 def _counts(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """Counts of captures by role, split, kind and severity, in a fixed order."""
+    """Counts of captures by role, split, kind, severity, generator, material and family, in a fixed order."""
     kinds = Counter(kind for row in rows for kind in row["defect_types"].split(",") if kind)
     tables = [(name, Counter(str(row[name] or "unknown") for row in rows)) for name in ("role", "split", "severity")]
     tables.insert(2, ("kind of damage", kinds))
     tables.append(("generator", Counter(g for row in rows for g in row["generators"].split(",") if g)))
+    tables.append(("material", Counter(row["item_material"] or "unknown" for row in rows)))
+    tables.append(("family", Counter(str(row["family"]) for row in rows if row.get("family"))))
     return [
         (title, ", ".join(f"{key}: {n}" for key, n in sorted(counts.items()))) for title, counts in tables if counts
     ]
 
 
-def _cameras(headers: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    sizes: dict[str, set[str]] = {}
-    images: dict[str, set[str]] = {}
-    for view in (view for header in headers for view in header["views"]):
-        sizes.setdefault(view["camera"], set()).add(f"{view['width']}×{view['height']}")
-        images.setdefault(view["camera"], set()).update(suffix.split(".")[0] for suffix in view["images"])
+def _severities(summary: Summary) -> list[tuple[str, list[int]]]:
+    """Damages (a capture may have several) by kind and severity."""
+    counts = summary.damages
+    kinds = [kind for kind in KINDS if any(counts[kind, severity] for severity in get_args(Severity))]
+    return [(kind, [counts[kind, severity] for severity in get_args(Severity)]) for kind in kinds]
+
+
+def _cameras(summary: Summary) -> list[dict[str, str]]:
     return [
         {
             "name": name,
-            "size": ", ".join(sorted(sizes[name])),
-            "depth": "yes" if "depth" in images[name] else "no",
-            "labels": ", ".join(label for label in ("item", "part", "damage") if label in images[name]) or "none",
+            "size": ", ".join(sorted(summary.sizes[name])),
+            "depth": "yes" if "depth" in images else "no",
+            "labels": ", ".join(label for label in ("item", "part", "damage") if label in images) or "none",
         }
-        for name in sizes
+        for name, images in summary.images.items()
     ]
 
 
-def _columns(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    names = list(COLUMN_HELP)
-    extra = sorted({name for row in rows for name in row} - set(names))
-    generators = {g for row in rows for g in row["generators"].split(",") if g}
-    measured = {name for name in extra if any(name.startswith(f"{generator}_") for generator in generators)}
-    meaning = {name: "measured on the damage" if name in measured else "attribute of the item" for name in extra}
-    return list((COLUMN_HELP | meaning).items())
-
-
-def _provenance(folder: Store, headers: Sequence[Mapping[str, Any]]) -> str:
-    provenance = headers[0]["provenance"]
-    lines = [f"- recipe: {_recipe_name(folder)}, in full in `recipe.lock.yaml`"] if _recipe(folder) else []
+def _provenance(folder: Store, summary: Summary) -> str:
+    provenance = summary.provenance
+    lines = [f"- recipe: {recipe_name(folder)}, in full in `recipe.lock.yaml`"] if _recipe(folder) else []
     if (folder / "recipe.lock.yaml").is_file():
         lines.append(f"- SHA-256 of `recipe.lock.yaml`: `{sha256_of(folder / 'recipe.lock.yaml')}`")
     if "recipe_hash" in provenance:
         lines.append(f"- recipe hash: `{provenance['recipe_hash']}`")
-    lines.append("- renderers: " + ", ".join(sorted({str(h["provenance"].get("renderer", "none")) for h in headers})))
+    lines.append("- renderers: " + ", ".join(sorted(summary.renderers)))
+    if "seed" in provenance:
+        lines.append(f"- seed: {provenance['seed']}")
     versions = provenance.get("versions")
     if isinstance(versions, Mapping) and versions:
         lines.append("- versions: " + ", ".join(f"{name} {version}" for name, version in sorted(versions.items())))

@@ -14,7 +14,7 @@ import pyarrow.parquet
 
 from .capture import Severity
 from .errors import DamagelandError
-from .shards import read_headers, shard_paths
+from .shards import header_of, read_members, shard_paths
 from .store import File, Source, as_store
 
 Row = dict[str, Any]
@@ -47,6 +47,8 @@ LAST_COLUMNS: dict[str, pa.DataType] = {
     "resampled": pa.int64(),
     "rejected": pa.string(),
     "shard": pa.string(),
+    "offset": pa.int64(),
+    "bytes": pa.int64(),
 }
 COLUMN_HELP = {
     "capture_id": "unique name of the capture",
@@ -74,11 +76,22 @@ COLUMN_HELP = {
     "resampled": "damage solves of this scene that failed and were drawn anew",
     "rejected": "damages that were given up because their solver kept failing, comma-separated",
     "shard": "file that holds the capture",
+    "offset": "first byte of the capture in its shard",
+    "bytes": "how many bytes of the shard are the capture's: itself a tar but for the end",
 }
 
 
-def capture_row(header: Mapping[str, Any], shard: str) -> Row:
-    """Row of one capture from its JSON (``describe_capture``) and the name of its shard."""
+def column_help(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Every column of a manifest with its meaning: the fixed ones, then attributes and measures by name."""
+    extra = sorted({name for row in rows for name in row} - set(COLUMN_HELP))
+    generators = {g for row in rows for g in row["generators"].split(",") if g}
+    measured = {name for name in extra if any(name.startswith(f"{generator}_") for generator in generators)}
+    meaning = {name: "measured on the damage" if name in measured else "attribute of the item" for name in extra}
+    return list((COLUMN_HELP | meaning).items())
+
+
+def capture_row(header: Mapping[str, Any], shard: str, span: tuple[int, int] | None = None) -> Row:
+    """Row of one capture from its JSON (``describe_capture``), the name of its shard, and its (offset, bytes) there."""
     damages, views, provenance = header["damages"], header["views"], header["provenance"]
     image = next((s for s in views[0]["images"] if s.startswith("rgb.")), "rgb.jpg") if views else None
     seen = [fraction for damage in damages for fraction in damage["visible_fraction"].values()]
@@ -99,8 +112,9 @@ def capture_row(header: Mapping[str, Any], shard: str) -> Row:
         raise DamagelandError(
             f"capture {header['capture_id']}: attributes {clash} have the names of manifest columns: rename them"
         )
-    last = {name: provenance.get(name) for name in LAST_COLUMNS if name != "shard"}
-    return row | flat | last | {"shard": shard}
+    offset, size = span or (None, None)
+    place = {"shard": shard, "offset": offset, "bytes": size}
+    return row | flat | {name: provenance.get(name) for name in LAST_COLUMNS if name not in place} | place
 
 
 def _worst(severities: Sequence[str], defect: bool | None) -> str | None:
@@ -134,7 +148,11 @@ def flatten_measures(damages: Iterable[Mapping[str, Any]]) -> Row:
 
 def manifest_rows(source: Source) -> list[Row]:
     """Rows of all captures of a data set's shards, in order; a capture_id that comes twice is an error."""
-    rows = [capture_row(header, path.name) for path in shard_paths(source) for header in read_headers(path)]
+    rows = [
+        capture_row(header_of(path, sample), path.name, sample.span)
+        for path in shard_paths(source)
+        for sample in read_members(path, headers_only=True)
+    ]
     refuse_duplicates(source, rows)
     return rows
 
@@ -189,12 +207,12 @@ def write_manifest(source: Source, rows: Sequence[Row]) -> None:
 
 def read_manifest(source: Source) -> list[Row]:
     """Rows of ``manifest.parquet``, in the order of the shards."""
-    return _read_table(as_store(source) / "manifest.parquet").to_pylist()
+    return read_table(as_store(source) / "manifest.parquet").to_pylist()
 
 
 def csv_agrees(source: Source) -> bool:
     """Whether ``manifest.csv`` holds exactly the rows and columns of ``manifest.parquet``."""
-    table = _read_table(as_store(source) / "manifest.parquet")
+    table = read_table(as_store(source) / "manifest.parquet")
     csv = as_store(source) / "manifest.csv"
     convert = pyarrow.csv.ConvertOptions(
         column_types=table.schema, strings_can_be_null=True, quoted_strings_can_be_null=False, null_values=[""]
@@ -210,7 +228,8 @@ def csv_agrees(source: Source) -> bool:
     return read.column_names == table.column_names and read.equals(table)
 
 
-def _read_table(path: File) -> pa.Table:
+def read_table(path: File) -> pa.Table:
+    """Read a parquet file whole."""
     try:
         return pyarrow.parquet.read_table(pa.BufferReader(path.read_bytes()))
     except (OSError, DamagelandError, pa.ArrowException) as error:

@@ -216,7 +216,7 @@ def _rows_and_digest(file: File) -> tuple[list[Row], str]:
     """Rows of one shard and its checksum, which is empty if it is not the recorded one."""
     digest = hashlib.sha256()
     try:
-        rows = [capture_row(header_of(file, m), file.name) for m in read_members(file, digest=digest)]
+        rows = [capture_row(header_of(file, m), file.name, m.span) for m in read_members(file, digest=digest)]
     except DamagelandError:
         if shard_is_done(file):  # then it was made so, and making it again will not help
             raise

@@ -25,8 +25,8 @@ from .errors import DamagelandError
 from .files import atomic_writer
 from .store import File, Source, as_file, as_store
 
-FORMAT_VERSION = 1
-"""Version of the JSON member; a reader refuses versions it does not know."""
+FORMAT_VERSION = 2
+"""Version of the JSON member; a reader refuses versions it does not know. 1 lacked ``T_world_item``."""
 DEPTH_UNIT_M = 1e-4
 """Metres per step of a depth PNG. Depth beyond 65535 steps (6.55 m) reads back as no return."""
 LABELS = {"item": np.uint8, "part": np.uint16, "damage": np.uint8}
@@ -62,7 +62,7 @@ _FIELDS = tuple(f.name for f in fields(Capture) if f.name != "views")
 _Header: type[BaseModel] = create_model(  # of Capture's own fields, so that the two cannot drift apart
     "Capture",
     __base__=_Strict,
-    **{name: (_HINTS[name], ...) for name in _FIELDS},  # pyright: ignore[reportCallIssue, reportArgumentType]
+    **{name: (_HINTS[name], None if name == "T_world_item" else ...) for name in _FIELDS},  # pyright: ignore[reportCallIssue, reportArgumentType]
     format_version=(int, ...),
     views=(tuple[_ViewHeader, ...], ...),
 )
@@ -204,8 +204,10 @@ def _size(image: np.ndarray) -> str:
 # Members to one capture
 
 
-def decode_capture(members: Mapping[str, bytes]) -> Capture:
+def decode_capture(members: Mapping[str, bytes], *, cameras: Collection[str] | None = None) -> Capture:
     """Turn the members of one sample back into a capture: exact but for JPEG loss and steps of 0.1 mm in depth.
+
+    Of ``cameras`` only, if given; others are not decoded.
 
     Sequences inside attributes, parameters and provenance come back as tuples.
     """
@@ -213,7 +215,8 @@ def decode_capture(members: Mapping[str, bytes]) -> Capture:
     if name is None:
         raise DamagelandError(f"a sample has no <capture_id>.json member, only {sorted(members)}")
     header, _ = _parse_header(name, members[name])
-    views = tuple(_decode_view(header.capture_id, view, members) for view in header.views)
+    wanted = [view for view in header.views if cameras is None or view.camera in cameras]
+    views = tuple(_decode_view(header.capture_id, view, members) for view in wanted)
     values = {field: _frozen(getattr(header, field)) for field in _FIELDS if field != "damages"}
     damages = tuple(
         type(damage)(**{f.name: _frozen(getattr(damage, f.name)) for f in fields(damage)}) for damage in header.damages
@@ -228,9 +231,9 @@ def _parse_header(name: str, data: bytes) -> tuple[Any, dict[str, Any]]:
         version = plain["format_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise DamagelandError(f"{name} is not the JSON of a capture ({error}); the shard is damaged") from None
-    if version != FORMAT_VERSION:
+    if version not in range(1, FORMAT_VERSION + 1):
         raise DamagelandError(
-            f"{name} has format_version {version!r}, but this damageland reads {FORMAT_VERSION}: update damageland"
+            f"{name} has format_version {version!r}, but this damageland reads 1 to {FORMAT_VERSION}: update damageland"
         )
     try:
         header: Any = _Header.model_validate_json(data)
@@ -355,29 +358,44 @@ def header_of(path: File | Path, members: Mapping[str, bytes]) -> dict[str, Any]
         raise DamagelandError(f"{path}: {error}") from None
 
 
-def read_members(path: File | Path, *, headers_only: bool = False, digest: Any = None) -> Iterator[dict[str, bytes]]:
+class Sample(dict[str, bytes]):
+    """The members of one capture by name, and the bytes of the tar in which they lie."""
+
+    offset: int = 0
+    size: int = 0
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """First byte and number of bytes."""
+        return self.offset, self.size
+
+
+def read_members(path: File | Path, *, headers_only: bool = False, digest: Any = None) -> Iterator[Sample]:
     """Read the raw members of each capture, grouped as WebDataset does: by the name up to the first dot.
 
     With ``headers_only`` images are skipped and come as empty bytes. ``digest`` is a hash of hashlib that is fed
     the whole file on the way.
     """
-    key, sample, seen = "", dict[str, bytes](), set[str]()
-    for name, data in read_tar(path, headers_only=headers_only, digest=digest):
+    key, sample, seen, end = "", Sample(), set[str](), 0
+    for name, data, member_end in read_tar(path, headers_only=headers_only, digest=digest):
         new_key = name.partition(".")[0]
-        if new_key != key and sample:
-            yield sample
-            sample = {}
+        if new_key != key:
+            if sample:
+                yield sample
+            sample = Sample()
+            sample.offset = end
         if (new_key != key and new_key in seen) or name in sample:
             raise DamagelandError(f"{path}: {name} comes twice or apart from the rest of its capture")
-        key = new_key
+        key, end = new_key, member_end
         seen.add(key)
         sample[name] = data
+        sample.size = end - sample.offset
     if sample:
         yield sample
 
 
-def read_tar(path: File | Path, *, headers_only: bool = False, digest: Any = None) -> Iterator[tuple[str, bytes]]:
-    """Read the members of an uncompressed tar from front to back, as a stream; see ``read_members``.
+def read_tar(path: File | Path, *, headers_only: bool = False, digest: Any = None) -> Iterator[tuple[str, bytes, int]]:
+    """Read (name, data, where the member ends) of an uncompressed tar, from front to back; see ``read_members``.
 
     Blocks are walked here, because Python's reader takes a broken header for the end, and because it is slow.
     """
@@ -393,7 +411,7 @@ def read_tar(path: File | Path, *, headers_only: bool = False, digest: Any = Non
 
 def _walk(
     file: File, stream: io.BufferedReader, size: int, headers_only: bool, digest: Any
-) -> Iterator[tuple[str, bytes]]:
+) -> Iterator[tuple[str, bytes, int]]:
     at = 0
 
     def take(count: int, what: str) -> bytes:
@@ -419,9 +437,10 @@ def _walk(
         if headers_only and not name.endswith(".json"):
             stream.seek(padded, io.SEEK_CUR)
             at += padded
-            yield name, b""
+            yield name, b"", at
         else:
-            yield name, take(padded, f"{name} ends early")[:count]
+            data = take(padded, f"{name} ends early")[:count]
+            yield name, data, at
     start = at - tarfile.BLOCKSIZE
     rest = take(max(size - at, tarfile.BLOCKSIZE), "its end is missing")
     if any(rest):

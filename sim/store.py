@@ -175,6 +175,15 @@ class File:
                 return self.local.read_bytes()
             return fs.cat_file(path)
 
+    def read_range(self, offset: int, size: int) -> bytes:
+        """Read ``size`` bytes from ``offset`` on, fewer where it ends; a missing file is an error."""
+        with _telling(self.url, "read") as (fs, path):
+            if self.local is None:
+                return fs.cat_file(path, start=offset, end=offset + size)
+            with self.local.open("rb") as file:
+                file.seek(offset)
+                return file.read(size)
+
     def read_text(self) -> str:
         """Read it whole as UTF-8; what is not is replaced, so that a damaged file can be reported."""
         return self.read_bytes().decode(errors="replace")

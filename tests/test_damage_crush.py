@@ -6,7 +6,7 @@ from functools import cache
 import families
 import numpy as np
 import pytest
-from damageland.generators.damage.crush import CrushConfig, _put_back, crush, crush_applies, marked_area
+from damageland.generators.damage.crush import CrushConfig, crush, crush_applies, marked_area
 from damageland.generators.damage.outcome import Outcome, UnsolvedError, moved_mm
 from damageland.generators.damage.subject import Subject
 from damageland.generators.mesh import (
@@ -22,6 +22,7 @@ from damageland.generators.mesh import (
 from damageland.generators.pressing.kernels import all_folds
 from damageland.generators.pressing.selfcontact import Neighbours
 from damageland.generators.pressing.shell import Plane, Wall, fold_pairs, press_wall
+from damageland.generators.pressing.sound import put_back
 from damageland.generators.pressing.tools import Site, rigid_cores
 from damageland.generators.products.product import Product
 from damageland.generators.shapes import grid
@@ -207,9 +208,9 @@ def test_rigid_motion_is_undone():
     dent[hit, 0] = -0.015
     turn, _ = np.linalg.qr(np.eye(3) + 0.02 * rng.normal(size=(3, 3)))
     turn *= np.sign(np.diag(turn))
-    back = _put_back((rest + dent) @ turn.T + np.array([0.002, -0.001, 0.003]), rest)
+    back = put_back((rest + dent) @ turn.T + np.array([0.002, -0.001, 0.003]), rest)
     assert np.linalg.norm(back - rest - dent, axis=1).max() < 5e-5
-    np.testing.assert_allclose(_put_back(rest, rest), rest, atol=1e-12)
+    np.testing.assert_allclose(put_back(rest, rest), rest, atol=1e-12)
 
 
 # ---- What is inside, and below --------------------------------------------------------------------------------------
@@ -297,13 +298,13 @@ def test_a_cap_moves_without_bending():
     ],
 )
 def test_harder_crush_does_more(family: str, site: Site, seed: int):
-    """For one seed, plastic flow and lost volume hardly fall as strength rises (2 % and 6 %), nor depth (10 %)."""
+    """For one seed, plastic flow, area and lost volume do not fall by 2 % as strength rises, nor depth by 10 %."""
     made = families.product(family)
     steps = [
         crush(Subject(made), only(site), strength, np.random.default_rng(seed)).measures
         for strength in (0.0, 0.15, 0.3, 0.5, 0.75, 1.0)
     ]
-    for name, slack in (("flow_rad", 0.02), ("volume_loss_ml", 0.06), ("depth_mm", 0.1)):
+    for name, slack in (("flow_rad", 0.02), ("volume_loss_ml", 0.02), ("area_mm2", 0.02), ("depth_mm", 0.1)):
         values = np.array([step[name] for step in steps])
         assert (np.diff(values) >= -slack * values.max()).all(), (name, values)
         assert values[-1] > 1.5 * values[1] >= 0, (name, values)
@@ -335,7 +336,7 @@ def marked_faces_share(sheet: Sheet) -> float:
 
 # ---- The shell itself -----------------------------------------------------------------------------------------------
 
-Y = np.array([0.0, 1.0, 0.0])
+Z = np.array([0.0, 0.0, 1.0])
 CARD = Mechanics(spacing_mm=4.0, yield_curvature_per_m=14.0, softening=20.0, bending=0.5)
 
 
@@ -347,8 +348,7 @@ def card(cells: int = 20, side: float = 0.08) -> tuple[np.ndarray, np.ndarray]:
 def test_nothing_moves_that_is_not_touched():
     """A tool that stops short of a sheet leaves it alone to the bit."""
     vertices, faces = card()
-    tool = Plane(np.array([0.0, 0, 1]), 0.02, 0.001)
-    pressed = press_wall(Wall(vertices, faces, CARD, np.ones(len(vertices))), tool)
+    (pressed,) = press_wall(Wall(vertices, faces, CARD, np.ones(len(vertices))), Plane(Z, 0.02), [0.019])
     np.testing.assert_array_equal(pressed.vertices, vertices)
     assert not pressed.plastic_rad.any()
 
@@ -374,9 +374,9 @@ def test_a_folded_card_does_not_pass_through_itself():
     vertices, faces = card(24, 0.1)
     vertices = vertices + np.array([0.0, 0.0, 1.0]) * 0.002 * np.cos(60 * vertices[:, :1])
     held = np.where(vertices[:, 0] < -0.045, 0.0, 1.0)
-    tool = Plane(np.array([1.0, 0, 0.15]) / np.hypot(1, 0.15), 0.051, 0.0)
+    tool = Plane(np.array([1.0, 0, 0.15]) / np.hypot(1, 0.15), 0.051)
     soft = replace(CARD, yield_curvature_per_m=8.0)
-    pressed = press_wall(Wall(vertices, faces, soft, held), tool)
+    (pressed,) = press_wall(Wall(vertices, faces, soft, held), tool, [0.051])
     through = Neighbours(vertices, faces, 0.004).crossing(pressed.vertices, np.ones(len(faces), bool))
     assert through.sum() <= 0.005 * len(faces)
     assert np.ptp(pressed.vertices[:, 2]) > 0.01

@@ -310,6 +310,21 @@ def test_a_neck_is_open_by_its_own_width():
     assert total == pytest.approx(face_areas(first.rest, first.faces).sum(), rel=1e-9)
 
 
+def test_a_tablet_blister_is_peeled_or_pushed_open():
+    """Both happen; pushed, tablets stick out of the foil behind them, labelled, and the rest stays as it was."""
+    done = {d.parameters["manner"]: d for d in (opened("blister_pack", 0, 0.8, seed) for seed in range(3))}
+    assert set(done) == {"foil", "burst"}
+    burst, before = done["burst"], subject("blister_pack", 0).product
+    out = [k for k, part in enumerate(burst.product.contents) if part.damage.any()]
+    items = {burst.product.contents[k].item for k in out}
+    assert len(items) == burst.parameters["cells"] == burst.measures["seals_open"]
+    for k, (now, then) in enumerate(zip(burst.product.contents, before.contents, strict=True)):
+        away = (now.vertices - then.vertices)[:, 2]
+        assert (away < -5e-4).all() if k in out else (away == 0).all()
+    assert burst.product.sheets[1].removed.any()
+    assert burst.product.sheets[0] is before.sheets[0]
+
+
 @pytest.mark.parametrize("family", ["pillow_bag", "standup_pouch"])
 def test_a_bag_gapes_without_stretch(family: str):
     """The mouth is as wide as asked for, its edges keep their lengths, and edges keep theirs within 5 %."""

@@ -1,5 +1,6 @@
 """What cartons, shipping boxes, books and sets must have beyond what every family has."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -354,3 +355,39 @@ def test_impossible_configs_are_refused(config: type[BaseModel], values: dict[st
     """A range that cannot be built is named, with what is possible."""
     with pytest.raises(ValidationError, match=says):
         config(**values)
+
+
+# ---- Cut edges and contents -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("levels", [0, 2])
+def test_flutes_of_a_cut_edge_are_as_wide_as_the_boards(levels: int):
+    """Along a rim the edge's picture runs by length, at any fineness: it keeps its proportions."""
+    box = build_corrugated_shipper("x", CorrugatedShipperConfig(mailer_share=0), design("corrugated_shipper"))
+    wall = box.sheets[0]
+    torn = replace(wall, levels=levels, relief=None, removed=wall.panel == wall.panels.index("top front"))
+    part, _ = finish_sheet(torn)
+    rim = part.surface == SURFACES.index("edge")
+    corners, uv = part.vertices[part.faces[rim]], part.uv[rim]
+    along = uv[:, 0, 1] == uv[:, 1, 1]  # of the two rows of triangles, the one with a side on the outer face
+    length = np.linalg.norm(corners[along, 1] - corners[along, 0], axis=1)
+    picture = wall.materials[-1].base_color_texture
+    assert picture is not None
+    tile = wall.thickness_mm / 1000 * picture.shape[1] / picture.shape[0]
+    np.testing.assert_allclose((uv[along, 1, 0] - uv[along, 0, 0]) * tile, length, rtol=1e-6)
+    assert uv.min() >= 0 and uv.max() <= 1
+    meet = {tuple(np.round(p, 7)): u for p, u in zip(corners[along, 0], uv[along, 0, 0], strict=True)}
+    apart = [abs(meet[tuple(np.round(p, 7))] - u) for p, u in zip(corners[along, 1], uv[along, 1, 0], strict=True)]
+    assert np.mean(np.array(apart) > 1e-6) < 0.2, "but for the picture's ends, the next side goes on where one ended"
+
+
+def test_what_boxes_hold_is_printed():
+    """No goods are plain blocks: each shows more than one tone, and two shipments hold different things."""
+    seen = []
+    for number in range(4):
+        made = build_corrugated_shipper("x", CorrugatedShipperConfig(), design("corrugated_shipper", number))
+        goods = [part for part in made.contents if part.name.startswith("goods")]
+        pictures = [part.materials[0].base_color_texture for part in goods]
+        assert goods and all(p is not None and np.ptp(p.astype(int), axis=(0, 1)).min() > 40 for p in pictures)
+        seen += [p.tobytes() for p in pictures[:1] if p is not None]
+    assert len(set(seen)) == len(seen)

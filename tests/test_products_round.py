@@ -199,6 +199,16 @@ def test_cans_mix_metal_and_ink():
     assert min(shares) < 0.02 and max(shares) > 0.2
 
 
+def test_the_plate_under_a_label_is_bare():
+    """The label's print is on the label alone, at any size of texture; else it would show where the label is gone."""
+    for side in (512, 1024):
+        made = tin.build_tin("x", tin.TinConfig(label_share=1.0), Design(11, 3, "tin", texture_px=side))
+        plate, label = (next(m for m in made.sheets[0].materials if m.name == name) for name in ("tinplate", "label"))
+        assert plate.base_color_texture is not None and label.base_color_texture is not None
+        assert np.ptp(plate.base_color_texture[100:400].astype(int), axis=-1).mean() < 30
+        assert not np.shares_memory(plate.base_color_texture, label.base_color_texture)
+
+
 def test_tins_are_mostly_bare():
     """By default more tins are bare than labelled; both kinds are drawn, and all or none at the config's word."""
     marks = [product("tin", number).lookalikes for number in range(16)]

@@ -23,10 +23,10 @@ from damageland.generators.recipe import (
     split_of,
     unit_count,
 )
-from damageland.generators.shoot import VISIBLE_SHARE, render_shard, shoot
+from damageland.generators.shoot import render_shard, shoot
 from damageland.generators.wear import LookalikesConfig
 from damageland.sim.batch import run_shards
-from damageland.sim.capture import Capture
+from damageland.sim.capture import VISIBLE_SHARE, Capture
 from damageland.sim.errors import DamagelandError
 from damageland.sim.manifest import read_manifest
 from damageland.sim.output import check, claim_output, finish

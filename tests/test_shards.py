@@ -14,7 +14,7 @@ import pytest
 import simplejpeg
 import webdataset.compat
 import yaml
-from damageland.sim.capture import Capture
+from damageland.sim.capture import Capture, pose_rows
 from damageland.sim.errors import DamagelandError
 from damageland.sim.manifest import (
     FIRST_COLUMNS,
@@ -104,6 +104,21 @@ def test_real_capture_round_trips_with_everything_unknown(rng: np.random.Generat
     )
     capture = Capture(capture_id="img_1", item_identifier=None, origin="real", views=(bare,), defect=None)
     assert_same(capture, decode_capture(encode_capture(capture)))
+
+
+def test_version_1_is_still_read(folder: Path):
+    """Shards from before items had a pose read as ever; with one, it comes back to the bit."""
+
+    def as_it_was(members: dict[str, bytes]) -> None:
+        header = json.loads(members["P000-query.json"])
+        del header["T_world_item"]
+        members["P000-query.json"] = json.dumps(header | {"format_version": 1}).encode()
+
+    rewrite(shard_path(folder, 0), as_it_was)
+    before = next(read_shard(shard_path(folder, 0)))
+    assert before.T_world_item is None
+    posed = replace(before, T_world_item=pose_rows(np.linalg.inv(np.vander([0.1, 0.7, 1.3, 2.9]))))
+    assert decode_capture(encode_capture(posed)).T_world_item == posed.T_world_item
 
 
 def test_same_captures_same_bytes(tmp_path: Path):

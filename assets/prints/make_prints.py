@@ -1,12 +1,13 @@
-"""Make the pictures of this folder from our own damages: ``python assets/prints/make_prints.py``.
+"""Make the pictures of this folder from our own damages: ``python assets/prints/make_prints.py [kind ...]``.
 
-Dents, holes and rust are rendered from straight above by the fast preview, on plain copies of our products under one
-fixed light, beside the same view of the sound product. From both pictures follows what to lay over any artwork: of a
-dent its light and shade alone; of a hole the hole itself, cut out by its label with a soft border, and the shade
-around it.
+Dents, holes, tears, spills and rust are rendered from straight above by the fast preview, on plain copies of our
+products under one fixed light, beside the same view of the sound product. From both pictures follows what to lay over
+any artwork: of a dent its light and shade alone; of the others the damage itself, cut out by its label with a soft
+border, and the shade around it. Spills are taken as they lie on the tray, without the pack.
 ``generators/prints.py`` prints them as designs: they look like damage and are none.
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,22 +17,24 @@ import numpy as np
 from damageland.generators.compose import finish_product
 from damageland.generators.damage.crush import CrushConfig, crush
 from damageland.generators.damage.hole import HoleConfig, hole
-from damageland.generators.damage.outcome import Outcome
+from damageland.generators.damage.outcome import Outcome, UnsolvedError
 from damageland.generators.damage.scuff import ScuffConfig, scuff
+from damageland.generators.damage.spill import SpillConfig, spill
 from damageland.generators.damage.subject import Subject
+from damageland.generators.damage.tear import TearConfig, tear
 from damageland.generators.design import Design
 from damageland.generators.mesh import face_areas, face_normals
 from damageland.generators.products.catalogue import FAMILIES
 from damageland.generators.products.product import Product
 from damageland.sim.booth import AreaLight, Booth, Camera, look_at
 from damageland.sim.preview import preview_colour
-from damageland.sim.scene import Scene, transform_part
+from damageland.sim.scene import SURFACES, Material, Part, Scene, transform_part
 from damageland.sim.truth import trace_truth
 
 FOLDER = Path(__file__).resolve().parent
 SIDE, SAMPLES = 256, 12
 DISTANCE_M = 0.8
-WANTED = {"dent": 6, "hole": 6, "rust": 2}
+WANTED = {"dent": 6, "hole": 6, "rust": 2, "tear": 5, "spill": 5}
 GREY = 178
 
 
@@ -97,10 +100,42 @@ def picture_of(before: Product, outcome: Outcome) -> np.ndarray | None:
     """RGBA to lay over any artwork; None if there is little to see."""
     at, normal, radius = spot_of(outcome)
     radius = min(radius, 0.02 if before.shape == "round" else 0.045)
-    side = 2 * radius * {"hole": 1.5, "crush": 1.35, "scuff": 0.8}[outcome.generator]
-    booth = booth_above(side)
+    side = 2 * radius * {"hole": 1.5, "tear": 1.3, "crush": 1.35, "scuff": 0.8}[outcome.generator]
     damaged = turned_up(finish_product(outcome.product), at, normal)
     twin = turned_up(finish_product(before), at, normal)
+    return compared(twin, damaged, side, outcome.generator)
+
+
+def spilt(outcome: Outcome) -> np.ndarray | None:
+    """RGBA of what has run out, seen from above on a grey floor."""
+    lying = [part for part in outcome.product.contents if (part.surface == SURFACES.index("puddle")).any()]
+    if not lying:
+        return None
+    points = np.concatenate([part.vertices for part in lying])
+    most = max(lying, key=lambda part: float(face_areas(part.vertices, part.faces).sum()))
+    seen = most.normals[:, :, 2].mean(axis=1) > 0.2
+    area = float(face_areas(most.vertices * (1, 1, 0), most.faces[seen]).sum())
+    if area < 0.9 * cv2.contourArea(cv2.convexHull(most.vertices[:, :2].astype(np.float32))):
+        return None  # it ran around something that the print does not show
+    middle, side = np.append((points[:, :2].min(axis=0) + points[:, :2].max(axis=0)) / 2, 0.0), np.ptp(points, axis=0)
+    T = np.eye(4)
+    T[:3, 3] = -middle
+    moved = tuple(transform_part(part, T) for part in lying)
+    return compared(Scene((floor(),)), Scene((floor(), *moved)), 1.15 * float(side[:2].max()), "spill")
+
+
+def floor() -> Part:
+    """A grey square metre at height 0."""
+    corners = np.array([[-0.5, -0.5, 0], [0.5, -0.5, 0], [0.5, 0.5, 0], [-0.5, 0.5, 0]])
+    faces = np.array([[0, 1, 2], [0, 2, 3]])
+    flat, plain = np.zeros(2, np.uint8), Material("floor", base_color=(0.45, 0.45, 0.45), roughness=0.6)
+    upward = np.tile([0.0, 0, 1], (2, 3, 1))
+    return Part("floor", corners, faces, np.zeros((2, 3, 2)), upward, (plain,), flat, flat, flat, item=0)
+
+
+def compared(twin: Scene, damaged: Scene, side: float, generator: str) -> np.ndarray | None:
+    """RGBA of what differs between two scenes in a square of a size around the origin, seen from above."""
+    booth = booth_above(side)
     truth = trace_truth(twin, booth)["top"]
     if (truth.normal[..., 2] > 0.3).mean() < 0.9:
         return None  # it reaches round a corner
@@ -114,10 +149,10 @@ def picture_of(before: Product, outcome: Outcome) -> np.ndarray | None:
     fade = np.clip((0.97 - ragged) / 0.25, 0, 1)  # the print ends before its picture does
     alpha = np.clip(1.1 * shade - 0.08, 0, 1)
     colour = np.where(tone[..., None] < 0, 0.06, 1.0) * np.ones(3)
-    if outcome.generator != "crush":
+    if generator != "crush":
         soft = cv2.GaussianBlur(label, (0, 0), 2.0)
         cover = np.clip(2 * soft - 0.4, 0, 1)
-        if outcome.generator == "hole":  # what is seen through it belongs to it
+        if generator in ("hole", "tear"):  # what is seen through it belongs to it
             outline, _ = cv2.findContours((cover > 0.5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
             cover = np.maximum(cover, cv2.GaussianBlur(cv2.drawContours(0 * cover, outline, -1, 1.0, -1), (0, 0), 0.8))
         shown = linear_to_srgb(0.9 * after / np.median(sound))
@@ -149,7 +184,30 @@ def candidates(kind: str) -> Iterator[tuple[Product, Outcome]]:
                 config = ScuffConfig(forms={"rust": 1.0}, area_mm2=(700, 2200), spots=(1, 1))
                 yield product, scuff(Subject(product), config, 0.7, np.random.default_rng([7, k]))
             continue
+        if kind == "spill":
+            family = ("pet_bottle", "standup_pouch", "detergent_bottle", "beverage_can", "glass_jar")[k % 5]
+            config, build = FAMILIES[family]
+            pack = build("print", config(), Design(22, k, family, texture_px=256))
+            for seed in range(3):
+                try:
+                    poured = SpillConfig(volume_ml=(3, 30), hidden_share=0.0)
+                    yield pack, spill(Subject(pack), poured, 0.5, np.random.default_rng([k, seed]))
+                except UnsolvedError:
+                    continue
+            continue
         product = plain(product)
+        if kind == "tear":
+            for seed in range(30 * (family == "folding_carton")):
+                rng = np.random.default_rng([9, k, seed])
+                try:
+                    torn = tear(Subject(product), TearConfig(edge_share=0.0, length_mm=(30, 90)), 0.6, rng)
+                except UnsolvedError:
+                    continue
+                marked = torn.product.sheets[0].marks.max() >= 1  # a ply's is a sheet of its own
+                if marked and middling(product, torn):
+                    yield product, torn
+                    break
+            continue
         if kind == "hole":
             rng = np.random.default_rng([7, k])
             pierced = hole(
@@ -170,10 +228,13 @@ def candidates(kind: str) -> Iterator[tuple[Product, Outcome]]:
 
 def main() -> None:
     """Write WANTED pictures of each kind."""
-    for kind, wanted in WANTED.items():
-        made = 0
+    for kind in sys.argv[1:] or WANTED:
+        made, wanted = 0, WANTED[kind]
         for product, outcome in candidates(kind):
-            picture = picture_of(product, outcome) if outcome.measures["area_mm2"] > 20 else None
+            if kind == "spill":
+                picture = spilt(outcome)
+            else:
+                picture = picture_of(product, outcome) if outcome.measures["area_mm2"] > 20 else None
             if picture is not None:
                 path = FOLDER / f"{kind}-{made}.png"
                 cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_PNG_COMPRESSION, 9])

@@ -44,13 +44,35 @@ def _noise(points: Float[np.ndarray, "n 3"], rng: np.random.Generator) -> Float[
     return total / 2.6
 
 
+Mask = Bool[np.ndarray, " f"]
+
+
+def _glue_lines(points: Float[np.ndarray, "n 3"], seed: int) -> Float[np.ndarray, " n"]:
+    """Positive where glue was rolled on: two upright strips a little apart, ragged and broken here and there."""
+    rng = np.random.default_rng(seed)
+    middle = (points.max(axis=0) + points.min(axis=0)) / 2
+    way, half = rng.uniform(0, 2 * np.pi), rng.uniform(0.0015, 0.004, 2)
+    off = points - middle
+    radius = max(float(np.hypot(off[:, 0], off[:, 1]).max()), 1e-6)
+    rough = 0.0011 * _noise(points, rng)
+    found = np.full(len(points), -1.0)
+    for k, apart in enumerate((0.0, rng.uniform(0.012, 0.03))):
+        turn = np.arctan2(off[:, 1], off[:, 0]) - way - apart / radius
+        found = np.maximum(found, half[k] - radius * np.abs((turn + np.pi) % (2 * np.pi) - np.pi) + rough)
+    return found
+
+
 def _glued(
-    sheet: Sheet, label: Bool[np.ndarray, " f"], share: float, rng: np.random.Generator
-) -> tuple[Sheet, Bool[np.ndarray, " g"], Bool[np.ndarray, " g"]]:
-    """Cut a label along the border of what still sticks: the sheet, its label and those of its faces that stick."""
+    sheet: Sheet, label: Mask, share: float, rng: np.random.Generator
+) -> tuple[Sheet, Bool[np.ndarray, " g"], Bool[np.ndarray, " g"], Bool[np.ndarray, " g"]]:
+    """Cut a label along the borders of what still sticks and of its strips of glue.
+
+    Returns the sheet, its label, and those of the label's faces where paper sticks, and where there is bare glue.
+    """
     seeds = rng.integers(2**31, size=2)
     if share <= 0.002 or not label.any():
-        return sheet, label, np.zeros(len(sheet.faces), bool)
+        none = np.zeros(len(sheet.faces), bool)
+        return sheet, label, none, none
     stays = np.where(label, 1, 0)  # the panel number is free to carry the label through the cuts
     sheet = replace(sheet, panel=(2 * sheet.panel + stays).astype(np.uint8))
 
@@ -64,23 +86,47 @@ def _glued(
     for _ in range(2):
         near = np.abs(value(sheet)[sheet.faces].mean(axis=1) - level) < 0.35
         sheet = refine_faces(sheet, near & (sheet.panel % 2 == 1))
+    sheet, _ = cut_along(sheet, np.where(_touched(sheet), value(sheet) - level, -1.0), snap=0.03)
+    for _ in range(2):
+        near = np.abs(_glue_lines(sheet.rest, int(seeds[1]))[sheet.faces]).min(axis=1) < 0.002
+        longest = np.linalg.norm(np.diff(sheet.rest[sheet.faces], axis=1), axis=2).max(axis=1)
+        sheet = refine_faces(sheet, near & (longest > 0.0015) & (sheet.panel % 2 == 1))
+    lines = _glue_lines(sheet.rest, int(seeds[1]))
+    sheet, side = cut_along(sheet, np.where(_touched(sheet), lines, -1.0), snap=1e-4)
+    label = sheet.panel % 2 == 1
+    sticks = label & ((value(sheet) - level)[sheet.faces].mean(axis=1) > 0)
+    glue = label & ~sticks & (side[sheet.faces].max(axis=1) > 0)
+    return replace(sheet, panel=sheet.panel // 2), label, sticks, glue
+
+
+def _touched(sheet: Sheet) -> Bool[np.ndarray, " v"]:
+    """Vertices of faces whose panel number is odd: the label's, while it is being cut."""
     own = np.zeros(len(sheet.vertices), bool)
     own[sheet.faces[sheet.panel % 2 == 1]] = True
-    sheet, side = cut_along(sheet, np.where(own, value(sheet) - level, -1.0), snap=0.03)
-    label = sheet.panel % 2 == 1
-    sticks = label & (side[sheet.faces].max(axis=1) > 0)
-    return replace(sheet, panel=sheet.panel // 2), label, sticks
+    return own
 
 
-def _torn_paper(sheet: Sheet, faces: Bool[np.ndarray, " f"], under: int | None) -> Sheet:
+def _glue_on(wall: Material) -> Material:
+    """Dried glue on a wall: yellowish, duller than what it lies on."""
+    keep = 0.45 if wall.transmission > 0 else 0.62
+    r, g, b = (keep * c + (1 - keep) * y for c, y in zip(wall.base_color, (0.72, 0.62, 0.42), strict=True))
+    return replace(
+        wall, name="glue", base_color=(r, g, b), metallic=0.4 * wall.metallic, roughness=0.45,
+        transmission=0.55 * wall.transmission, base_color_texture=None, metallic_roughness_texture=None,
+    )  # fmt: skip
+
+
+def _torn_paper(sheet: Sheet, faces: Mask, glue: Mask, under: int | None) -> Sheet:
     """Show fibre where a label tore: the print came off with it. ``under`` is the material of the bare wall."""
     fibre = Material("torn label", (0.74, 0.72, 0.67), 0.0, 0.95)
+    dried = _glue_on(sheet.materials[under] if under is not None else Material("", (0.9, 0.88, 0.8), 0.0, 0.4, None,
+                                                                               transmission=0.9))  # fmt: skip
     material = sheet.material.copy()
     if under is not None:
         material[label_faces(sheet) & ~faces] = under
     outer = len(sheet.materials) - 2
-    material[faces] = outer
-    return replace(sheet, material=material, materials=(*sheet.materials[:-2], fibre, *sheet.materials[-2:]))
+    material[faces], material[glue] = outer, outer + 1
+    return replace(sheet, material=material, materials=(*sheet.materials[:-2], fibre, dried, *sheet.materials[-2:]))
 
 
 def _lowered(relief: Relief | None, low: float, high: float, stuck: Relief) -> Relief:
@@ -100,7 +146,7 @@ def bare_label(product: Product, glue: float, rng: np.random.Generator) -> Produ
     lost = closed_surface(sheet, label_faces(sheet), MISSING)
     names = [material.name for material in sheet.materials[:-2]]
     under = next(k for k in (0, 1) if names[k] != "label")
-    cut, _, sticks = _glued(sheet, label_faces(sheet), glue, rng)
+    cut, _, sticks, dried = _glued(sheet, label_faces(sheet), glue, rng)
     z = sheet.rest[np.unique(sheet.faces[label_faces(sheet)]), 2]
     stuck = np.zeros(len(cut.vertices), bool)
     stuck[cut.faces[sticks]] = True
@@ -112,7 +158,7 @@ def bare_label(product: Product, glue: float, rng: np.random.Generator) -> Produ
         return np.exp(-((KDTree(places).query(points)[0] / 0.0006) ** 2))
 
     bare = replace(
-        _torn_paper(cut, sticks, under), relief=_lowered(sheet.relief, float(z.min()), float(z.max()), paper)
+        _torn_paper(cut, sticks, dried, under), relief=_lowered(sheet.relief, float(z.min()), float(z.max()), paper)
     )
     return replace(product, sheets=(bare, *product.sheets[1:]), gone=(*product.gone, lost))
 
@@ -122,15 +168,16 @@ def bare_sheet(product: Product, number: int, glue: float, rng: np.random.Genera
     sheet = product.sheets[number]
     every = np.ones(len(sheet.faces), bool)
     lost = closed_surface(sheet, every, MISSING)
-    cut, _, sticks = _glued(sheet, every, glue, rng)
+    cut, _, sticks, dried = _glued(sheet, every, glue, rng)
     sheets = list(product.sheets)
-    if sticks.any():
-        keep = replace(cut, faces=cut.faces[sticks], uv=cut.uv[sticks], material=cut.material[sticks],
-                       panel=cut.panel[sticks], removed=cut.removed[sticks])  # fmt: skip
+    left = sticks | dried
+    if left.any():
+        keep = replace(cut, faces=cut.faces[left], uv=cut.uv[left], material=cut.material[left],
+                       panel=cut.panel[left], removed=cut.removed[left])  # fmt: skip
         used, inverse = np.unique(keep.faces, return_inverse=True)
         keep = replace(keep, vertices=keep.vertices[used], rest=keep.rest[used], marks=keep.marks[used],
                        faces=inverse.reshape(-1, 3))  # fmt: skip
-        sheets[number] = _torn_paper(keep, np.ones(len(keep.faces), bool), None)
+        sheets[number] = _torn_paper(keep, sticks[left], dried[left], None)
     else:
         del sheets[number]
     return replace(product, sheets=tuple(sheets), gone=(*product.gone, lost))

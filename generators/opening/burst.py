@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ...sim.scene import KINDS
+from ...sim.scene import KINDS, Kind, Part, kind_bit
 from ..cut import cut_along, refine_faces, unzip_edges
 from ..mesh import Sheet, mesh_edges
-from .hinge import LABEL
+from ..products.product import Product
+from .hinge import LABEL, closed_surface
 
 BIT = KINDS.index("deconstruction")
 MOVED_M = 2e-4
@@ -128,7 +129,9 @@ def _petal_bend(sheet: Sheet, bursts: tuple[Burst, ...], u, v) -> Float[np.ndarr
     return out
 
 
-def burst_open(sheet: Sheet, bursts: tuple[Burst, ...], out: Float[np.ndarray, "3"]) -> Sheet:
+def burst_open(
+    sheet: Sheet, bursts: tuple[Burst, ...], out: Float[np.ndarray, "3"], *, kind: Kind = "deconstruction"
+) -> Sheet:
     """Burst a flat sheet at some places, its petals bent towards ``out``; what is lost is labelled where it was."""
     if not bursts:
         return sheet
@@ -151,8 +154,64 @@ def burst_open(sheet: Sheet, bursts: tuple[Burst, ...], out: Float[np.ndarray, "
     vertices = sheet.vertices + np.where(held[:, None], move, 0.0)
     marks = sheet.marks.copy()
     moved = np.linalg.norm(vertices - sheet.vertices, axis=1)
-    marks[:, BIT] = np.maximum(marks[:, BIT], np.where(gone, LABEL, moved / MOVED_M))
+    bit = KINDS.index(kind)
+    marks[:, bit] = np.maximum(marks[:, bit], np.where(gone, LABEL, moved / MOVED_M))
     return replace(sheet, vertices=vertices, marks=marks)
+
+
+# ---- Cells pushed open, their tablets still in them -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One pocket's tablet: its parts, where it lies, its half size."""
+
+    parts: tuple[Part, ...]
+    middle: Float[np.ndarray, "3"]
+    half: Float[np.ndarray, "3"]
+
+
+def cells_of(product: Product) -> tuple[Cell, ...]:
+    """The filled pockets of a tablet blister."""
+    out = []
+    for item in sorted({part.item for part in product.contents if part.item > 1}):
+        parts = tuple(part for part in product.contents if part.item == item)
+        points = np.concatenate([part.vertices for part in parts])
+        low, high = points.min(axis=0), points.max(axis=0)
+        out.append(Cell(parts, (low + high) / 2, (high - low) / 2))
+    return tuple(out)
+
+
+def burst_cells(product: Product, share: float, seed: int, *, kind: Kind) -> tuple[Product, int, float]:
+    """Push some tablets half through the foil; the product, the number of cells and the opened area [m²].
+
+    Neighbours go first, as with a thumb that was at work there.
+    """
+    cells, rng = cells_of(product), np.random.default_rng(seed)
+    first = cells[int(rng.integers(len(cells)))].middle
+    far = np.array([np.linalg.norm(cell.middle - first) for cell in cells]) * np.exp(0.3 * rng.normal(size=len(cells)))
+    seeds, out = rng.integers(2**62, size=len(cells)), np.array([0.0, 0.0, -1.0])
+    chosen = np.argsort(far, kind="stable")[: max(1, int(np.ceil(share * len(cells) - 1e-9)))]
+    back, bursts, moved = product.sheets[1], [], {}
+    for k in chosen.tolist():
+        cell, own = cells[k], np.random.default_rng(int(seeds[k]))
+        near = back.vertices[np.argmin(np.linalg.norm((back.vertices - cell.middle)[:, :2], axis=1))]
+        reach = float(np.clip(cell.half[:2].min() * own.uniform(0.85, 1.05), 0.003, 0.03))
+        bursts.append(draw_burst(np.array([*cell.middle[:2], near[2]]), reach, float(own.uniform(0.12, 0.3)), own))
+        pushed = float(own.uniform(0.25, 0.6)) * 2 * cell.half[2] * out
+        moved |= {part.name: replace(part, vertices=part.vertices + pushed,
+                                     damage=part.damage | np.uint8(kind_bit(kind))) for part in cell.parts}  # fmt: skip
+    contents = tuple(moved.get(part.name, part) for part in product.contents)
+    done = burst_open(back, tuple(bursts), out, kind=kind)
+    middle = done.rest[done.faces].mean(axis=1)
+    opened = np.any([np.linalg.norm((middle - b.at)[:, :2], axis=1) < b.reach for b in bursts], axis=0)
+    gone = closed_surface(done, opened, kind)
+    area = float(sum(np.pi * b.reach**2 for b in bursts))
+    sheets = (product.sheets[0], done, *product.sheets[2:])
+    return replace(product, sheets=sheets, contents=contents, gone=(*product.gone, gone)), len(bursts), area
+
+
+# ---- Pressed in, torn off -------------------------------------------------------------------------------------------
 
 
 def press_in(sheet: Sheet, at: Float[np.ndarray, "3"], up: Float[np.ndarray, "3"], half: float, seed: int) -> Sheet:

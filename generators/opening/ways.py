@@ -13,6 +13,7 @@ from ..damage.subject import Subject
 from ..mesh import face_areas
 from ..products.product import Hinge, Product
 from .blisters import card_hinge, foil_frame, open_can, open_dome, open_tin, peel_foil, tin_frame
+from .burst import burst_cells, cells_of
 from .caps import (
     Loosening,
     axis_of,
@@ -30,8 +31,9 @@ from .flaps import Unfolding, open_flaps
 from .hinge import Frame, Give, hinge_frame, moved_sheets, moving_faces, open_hinge, take_off
 from .mouth import Mouth, closed_mouth, flat_pattern, gape, open_top
 from .sweep import flap_points, free_angle, free_turn
+from .tapes import loose_tape
 
-Manner = Literal["flaps", "cap", "flip", "bag", "envelope", "dome", "foil", "ring", "tab"]
+Manner = Literal["flaps", "cap", "flip", "bag", "envelope", "dome", "foil", "burst", "ring", "tab"]
 KIND: Kind = "actuation"
 STRIP = "tamper strip"
 """A paper strip over a jar's lid comes off the glass with it."""
@@ -148,6 +150,8 @@ def find_ways(product: Product) -> tuple[Way, ...]:
             made.append(Way("flaps", (last.hinges[0], hinge), middle, last.area_m2 + area))  # type: ignore[arg-type]
             continue
         made.append(Way(manner, (hinge,), place, area))
+        if manner == "foil" and cells_of(product):
+            made.append(Way("burst", (hinge,), place, area))
         if manner == "dome":
             card = card_hinge(product, hinge)
             made.append(Way("dome", (card,), *_surface(product, card)))
@@ -168,6 +172,8 @@ def room_of(way: Way, subject: Subject, wish: Wish) -> Room:
     hinge = way.hinges[0]
     if way.manner == "bag":
         return (1.0,)
+    if way.manner == "burst":  # nothing is pushed out into the tray
+        return (1.0,) if subject.up[2] < 0.5 else ()
     if way.manner == "cap":
         return (1.0,) if has_room(subject, hinge, wish.lift_mm / 1000) else ()
     if way.manner == "envelope":
@@ -248,6 +254,7 @@ def _flaps(way: Way, subject: Subject, wish: Wish, room: Room, strength: float) 
         slant=0.15 + 0.15 * wish.share, glue_spots=2 + int(3 * wish.share), seed=wish.seed,
     )  # fmt: skip
     product = open_flaps(product, before, way.hinges, tuple(angles), gives, how, kind=KIND)
+    product = loose_tape(product, before, way.hinges, tuple(angles), gives, wish.seed, up=subject.up, kind=KIND)
     sheet = before.sheets[0]
     area = sum(
         _seen(angle) * float(face_areas(sheet.rest, sheet.faces[moving_faces(before, hinge)]).sum())
@@ -354,6 +361,13 @@ def _foil(way: Way, subject: Subject, wish: Wish, room: Room, strength: float) -
     )
 
 
+def _cells(way: Way, subject: Subject, wish: Wish, room: Room, strength: float) -> Opened:
+    product, count, area = burst_cells(subject.product, strength * wish.peel_share, wish.seed, kind=KIND)
+    wide = 2000 * float(np.sqrt(area / np.pi))  # of one hole as large as all of them
+    measures = {"gape_mm": wide, "seals_open": float(count), "area_mm2": 1e6 * area}
+    return Opened(product, measures, {"cells": count})
+
+
 def _ring(way: Way, subject: Subject, wish: Wish, room: Room, strength: float) -> Opened:
     lift, peel = min(1.0, strength / 0.35), max(0.0, (strength - 0.35) / 0.65)
     angle = room[0] * peel
@@ -380,5 +394,5 @@ def _tab(way: Way, subject: Subject, wish: Wish, room: Room, strength: float) ->
 
 ACTS: Mapping[Manner, Callable[[Way, Subject, Wish, Room, float], Opened]] = {
     "flaps": _flaps, "cap": _cap, "flip": _flip, "bag": _bag, "envelope": _envelope, "dome": _dome, "foil": _foil,
-    "ring": _ring, "tab": _tab,
+    "burst": _cells, "ring": _ring, "tab": _tab,
 }  # fmt: skip

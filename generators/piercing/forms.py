@@ -135,6 +135,12 @@ def _fibre(rng: np.random.Generator, wall: Wall) -> tuple[float, float] | None:
     return (width, phase) if wall in ("board", "corrugate", "plastic", "film") else None
 
 
+def _stretched(rng: np.random.Generator, wall: Wall) -> tuple[float, float] | None:
+    """The border of a blade's cut: nothing on board, a narrow clouded lip on plastic."""
+    width, phase = rng.uniform(0.015, 0.035), rng.uniform(0, 6.3)
+    return (width, phase) if wall in ("plastic", "film") else None
+
+
 def slit(rng: np.random.Generator, wall: Wall, direction: float | None) -> Pattern:
     """A straight cut by a box cutter that gapes; along ``direction`` [rad] if it is given."""
     drawn, off = rng.uniform(0, np.pi), rng.normal(0, 0.05)
@@ -143,12 +149,15 @@ def slit(rng: np.random.Generator, wall: Wall, direction: float | None) -> Patte
     width = rng.uniform(0.05, 0.12) if stiff else rng.uniform(0.1, 0.32)
     lift = rng.uniform(0.02, 0.1, 2) * rng.choice([-1.0, 1.0], 2)
     wave = np.array([rng.uniform(0, 0.012), rng.uniform(1, 4), rng.uniform(0, 6.3)])
+    folds = (int(rng.integers(5, 9)), float(rng.uniform(0, 6.3)), float(rng.uniform(0.015, 0.05)))
     return Pattern(
         "slit",
         ends=np.stack([end, -end]),
         waves=np.stack([wave, wave * [0.0, 1, 1]]),
         petals=(None, None),
         gape=Gape(float(width), (float(lift[0]), float(lift[1])), float(rng.uniform(0.3, 0.6))),
+        ruffle=folds if wall == "film" else (0, 0.0, 0.0),
+        fibre=_stretched(rng, wall),
     )
 
 
@@ -160,7 +169,7 @@ def flap(rng: np.random.Generator, wall: Wall) -> Pattern:
     bend = rng.uniform(0.35, 1.25) * (-1 if rng.random() < 0.3 else 1)
     rounded = rng.uniform(0.25, 0.6) if wall in ("board", "corrugate") else rng.uniform(0.6, 1.0)
     petal = Petal(float(bend), float(rounded), float(rng.uniform(-0.1, 0.5) * np.sign(bend)), float(rng.normal(0, 0.1)))
-    return Pattern("flap", ends=ends, waves=None, petals=(petal, None))
+    return Pattern("flap", ends=ends, waves=None, petals=(petal, None), fibre=_stretched(rng, wall))
 
 
 def turned_out(pattern: Pattern) -> Pattern:
@@ -181,7 +190,8 @@ def window(rng: np.random.Generator, wall: Wall) -> Pattern:
         corners = corners[:3]
     corners = corners @ np.stack([_unit(turn), _unit(turn + np.pi / 2)])
     corners /= np.linalg.norm(corners, axis=1).max()
-    return Pattern("window", contours=(corners,), dent=float(rng.uniform(0.0, 0.05)), dent_reach=1.5)
+    dent = float(rng.uniform(0.0, 0.05))
+    return Pattern("window", contours=(corners,), dent=dent, dent_reach=1.5, fibre=_stretched(rng, wall))
 
 
 def _pin(

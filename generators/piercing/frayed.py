@@ -11,6 +11,9 @@ from ..mesh import Sheet
 from .pattern import cutting_grain
 from .pierce import FAR, INSIDE, ON_RIM, PENETRATION, Cutting, Place, chart_of
 
+CLEAR_LIP_M = 0.0006
+"""Least width of what clear film or plastic whitens beside a cut: it is stretched before it gives way."""
+
 
 def add_material(sheet: Sheet, material: Material) -> tuple[Sheet, int]:
     """Give a sheet one more material for its outer side; the inner side's and the edge's stay the last two."""
@@ -35,8 +38,8 @@ def border_of(sheet: Sheet) -> Material | None:
     clear = [m for m in sheet.materials[:-2] if m.transmission > 0.5]
     if not clear:
         return None
-    return replace(clear[0], name="stretched film", base_color=(0.92, 0.92, 0.92), base_color_texture=None,
-                   roughness=0.5, transmission=0.35)  # fmt: skip
+    return replace(clear[0], name="stretched film", base_color=(0.95, 0.95, 0.95), base_color_texture=None,
+                   roughness=0.4, transmission=0.12)  # fmt: skip
 
 
 def paint_band(sheet: Sheet, value: Float[np.ndarray, " v"], material: Material, *, snap: float) -> Sheet:
@@ -66,5 +69,7 @@ def tear_fibres(sheet: Sheet, cutting: Cutting, place: Place) -> Sheet:
         31 * p[:, 0] - phase
     ) * np.sin(27 * p[:, 1] + 3 * phase)
     widths = np.clip(width * (1 + 0.65 * rough), 0.004, None) * cutting.reach
+    if material.transmission > 0:  # a clear hole is only seen by its whitened lip
+        widths = np.maximum(widths, CLEAR_LIP_M * (1 + 0.3 * rough))
     value[near] = cutting.torn(flat[near], blunt=1.5 * width * cutting.reach) - widths
     return paint_band(sheet, value, material, snap=0.2 * cutting_grain(sheet, cutting))

@@ -110,6 +110,8 @@ def trim_rim(sheet: Sheet, at: Float[np.ndarray, "3"], radius: float, *, least: 
     removed = sheet.removed.copy()
     for _ in range(4):
         kept = np.flatnonzero(~removed & near[sheet.faces].all(axis=1))
+        if not len(kept):  # all that was there is cut out
+            break
         faces = sheet.faces[kept]
         rim = np.unique(boundary_half_edges(faces)[0])
         area, own = np.zeros(len(sheet.rest)), face_areas(sheet.rest, faces)

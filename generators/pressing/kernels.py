@@ -15,6 +15,8 @@ SWELL = 0.01
 """What presses from inside moves the wall by at most this share of the spacing per step."""
 STRAIN = 0.02
 """Edges that are strained more than this are too many to push on."""
+RINGS = 3
+"""Rings of edges that a push may travel before it is looked up again what moves."""
 
 
 @nb.njit(cache=True)
@@ -219,8 +221,18 @@ def _refill(p, w, awake, faces, least, cap, g):
 
 @nb.njit(cache=True)
 @no_type_check
-def look(x, seen, before, mobility, w, edges, folds, tool, is_plane, radius, here, still, margin, awake, moving,
-          lists, counts, out):  # fmt: skip
+def _miss(x, edges, length, e):
+    """How far an edge is from its length [m]."""
+    now = 0.0
+    for m in range(3):
+        now += (x[edges[e, 1], m] - x[edges[e, 0], m]) ** 2
+    return abs(np.sqrt(now) - length[e])
+
+
+@nb.njit(cache=True)
+@no_type_check
+def look(x, seen, before, mobility, w, edges, struts, length, folds, tool, is_plane, radius, here, still, margin,
+         awake, moving, lists, counts, out):  # fmt: skip
     """Find what is in motion or soon will be: vertices, edges and folds (in their fixed order); the rest is held."""
     for v in range(len(x)):
         away = 0.0
@@ -230,8 +242,12 @@ def look(x, seen, before, mobility, w, edges, folds, tool, is_plane, radius, her
         if here and not moving[v]:
             moving[v] = _reach_of_tool(x, v, tool, is_plane, out) < radius + margin
     seen[:] = x
+    for e in range(struts, len(edges)):  # what is torn at gives way
+        if _miss(x, edges, length, e) > STRAIN * length[e]:
+            moving[edges[e, 0]] = True
+            moving[edges[e, 1]] = True
     awake[:] = moving
-    for _ in range(2):  # a push travels some rings of edges before the next look
+    for _ in range(RINGS):  # a push travels some rings of edges before the next look
         for e in range(len(edges)):
             i, j = edges[e, 0], edges[e, 1]
             if moving[i] or moving[j]:
@@ -259,12 +275,12 @@ def look(x, seen, before, mobility, w, edges, folds, tool, is_plane, radius, her
 
 @nb.njit(cache=True)
 @no_type_check
-def _yield_folds(p, folds, chosen, count, rest, weight, limit, softening, angle, g):
+def _yield_folds(p, folds, chosen, count, rest, weight, limit, softening, rate, angle, g):
     """What is bent beyond its limit keeps the excess, and weakens."""
     for n in range(count):
         h = chosen[n]
         miss = _fold(p, folds[h], g, False)[0] - rest[h]
-        excess = abs(miss) - limit[h]
+        excess = rate * (abs(miss) - limit[h])
         if excess > 0:
             rest[h] += excess if miss > 0 else -excess
             weight[h] /= 1 + softening * excess
@@ -295,13 +311,8 @@ def overstrained(x, edges, chosen, count, struts, length):
     found = 0
     for n in range(count):
         e = chosen[n]
-        if e >= struts:
-            now = 0.0
-            for m in range(3):
-                now += (x[edges[e, 1], m] - x[edges[e, 0], m]) ** 2
-            now = np.sqrt(now)
-            if abs(now - length[e]) > STRAIN * length[e]:
-                found += 1
+        if e >= struts and _miss(x, edges, length, e) > STRAIN * length[e]:
+            found += 1
     return found
 
 
@@ -326,13 +337,16 @@ def relax(x, before, p, w, faces, edges, length, folds, rest, weight, awake, lis
 
 @nb.njit(cache=True)
 @no_type_check
-def settle(x, p, w, edges, struts, length, strut_limit, folds, rest, weight, limit, softening, angle, tool, is_plane,
-           radius, here, lists, counts, cores, floor, friction, g, out):  # fmt: skip
-    """Second half of a step: touch tool, contents and tray, yield, and stay there."""
+def settle(x, p, w, edges, struts, length, strut_limit, folds, rest, weight, limit, softening, rate, angle, tool,
+           is_plane, radius, here, lists, counts, cores, floor, friction, g, out):  # fmt: skip
+    """Second half of a step: touch tool, contents and tray, yield, and stay there. Returns how much has moved [m²]."""
     _contacts(p, x, w, lists[0], counts[0], tool, is_plane, radius, here, cores, floor, friction, out)
-    _yield_folds(p, folds, lists[2], counts[2], rest, weight, limit, softening, angle, g)
+    _yield_folds(p, folds, lists[2], counts[2], rest, weight, limit, softening, rate, angle, g)
     _yield_struts(p, edges, lists[1], counts[1], struts, length, strut_limit)
+    moved = 0.0
     for n in range(counts[0]):
         v = lists[0, n]
         for m in range(3):
+            moved += (p[v, m] - x[v, m]) ** 2
             x[v, m] = p[v, m]
+    return moved

@@ -9,8 +9,10 @@ import numba as nb
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-TABLE = 1 << 15
-"""Buckets of the grid's hash table; a collision only costs time, as cells are compared too."""
+TABLE = 1 << 14
+"""Buckets of the grid's hash table; a collision only costs time, as boxes are compared too."""
+MOST_CELLS = 64
+"""A face that is drawn out over more cells than this is put into the first ones only: no sheet looks like that."""
 
 
 @nb.njit(cache=True)
@@ -21,55 +23,64 @@ def _bucket(a, b, c):
 
 @nb.njit(cache=True)
 @no_type_check
-def _grid(x, faces, size, head, follow, cell):
-    """Chain the faces of each cell; the middle of a face decides."""
-    head[:] = -1
-    for f in range(len(faces)):
-        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-        for m in range(3):
-            cell[f, m] = np.int64(np.floor((x[a, m] + x[b, m] + x[c, m]) / (3 * size)))
-        h = _bucket(cell[f, 0], cell[f, 1], cell[f, 2])
-        follow[f] = head[h]
-        head[h] = f
+def _grid(x, faces, size, reach, box, start, entry):
+    """Sort the faces into the cells that their boxes, grown by ``reach``, touch.
+
+    The faces of a bucket are ``entry[start[h]:start[h + 1]]``, one of them perhaps twice in a row.
+    """
+    low, high, place = np.zeros(3, np.int64), np.zeros(3, np.int64), np.zeros(TABLE, np.int64)
+    start[:] = 0
+    for fill in range(2):
+        if fill:
+            for h in range(TABLE):
+                start[h + 1] += start[h]
+                place[h] = start[h]
+        for f in range(len(faces)):
+            a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+            for m in range(3):
+                box[f, m] = min(x[a, m], min(x[b, m], x[c, m])) - reach
+                box[f, 3 + m] = max(x[a, m], max(x[b, m], x[c, m])) + reach
+                low[m], high[m] = np.int64(np.floor(box[f, m] / size)), np.int64(np.floor(box[f, 3 + m] / size))
+            put = 0
+            for i in range(low[0], high[0] + 1):
+                for j in range(low[1], high[1] + 1):
+                    for k in range(low[2], high[2] + 1):
+                        if put < MOST_CELLS:
+                            put += 1
+                            h = _bucket(i, j, k)
+                            if fill:
+                                entry[place[h]] = f
+                                place[h] += 1
+                            else:
+                                start[h + 1] += 1
 
 
 @nb.njit(cache=True)
 @no_type_check
-def _in_reach(x, v, face, reach):
-    a, b, c = face[0], face[1], face[2]
-    if a == v or b == v or c == v:
-        return False
-    for m in range(3):
-        low, high = min(x[a, m], min(x[b, m], x[c, m])), max(x[a, m], max(x[b, m], x[c, m]))
-        if x[v, m] < low - reach or x[v, m] > high + reach:
-            return False
-    return True
-
-
-@nb.njit(cache=True)
-@no_type_check
-def find_near(x, faces, awake, size, reach, head, follow, cell, pairs):
+def find_near(x, faces, awake, size, reach, box, start, entry, pairs):
     """List (vertex, face) of waking vertices within ``reach`` of the box around a face that they are no corner of.
 
-    ``size`` is the longest edge. Returns how many there are.
+    Returns how many there are.
     """
     found = 0
-    _grid(x, faces, size, head, follow, cell)
+    _grid(x, faces, size, reach, box, start, entry)
     for v in range(len(x)):
         if not awake[v]:
             continue
-        i, j, k = (np.int64(np.floor(x[v, 0] / size)), np.int64(np.floor(x[v, 1] / size)),
-                   np.int64(np.floor(x[v, 2] / size)))  # fmt: skip
-        for a in range(i - 1, i + 2):
-            for b in range(j - 1, j + 2):
-                for c in range(k - 1, k + 2):
-                    f = head[_bucket(a, b, c)]
-                    while f >= 0:
-                        here = cell[f, 0] == a and cell[f, 1] == b and cell[f, 2] == c and found < len(pairs)
-                        if here and _in_reach(x, v, faces[f], reach):
-                            pairs[found, 0], pairs[found, 1] = v, f
-                            found += 1
-                        f = follow[f]
+        h = _bucket(np.int64(np.floor(x[v, 0] / size)), np.int64(np.floor(x[v, 1] / size)),
+                    np.int64(np.floor(x[v, 2] / size)))  # fmt: skip
+        last = -1
+        for n in range(start[h], start[h + 1]):
+            f = entry[n]
+            if f == last or faces[f, 0] == v or faces[f, 1] == v or faces[f, 2] == v:
+                continue
+            last = f
+            inside = found < len(pairs)
+            for m in range(3):
+                inside = inside and box[f, m] <= x[v, m] and x[v, m] <= box[f, 3 + m]
+            if inside:
+                pairs[found, 0], pairs[found, 1] = v, f
+                found += 1
     return found
 
 
@@ -186,17 +197,6 @@ def _cross(x, one, two):
 
 @nb.njit(cache=True)
 @no_type_check
-def _near_boxes(x, one, two):
-    for m in range(3):
-        a, b, c = x[one[0], m], x[one[1], m], x[one[2], m]
-        d, e, g = x[two[0], m], x[two[1], m], x[two[2], m]
-        if max(a, max(b, c)) < min(d, min(e, g)) or max(d, max(e, g)) < min(a, min(b, c)):
-            return False
-    return True
-
-
-@nb.njit(cache=True)
-@no_type_check
 def _apart(x, one, two):
     """Distance of the middles of two faces."""
     away = 0.0
@@ -207,35 +207,46 @@ def _apart(x, one, two):
 
 @nb.njit(cache=True)
 @no_type_check
-def mark_crossing(x, rest, faces, asked, size, head, follow, cell, hit):
+def _may_cross(rest, faces, box, f, g, size):
+    """Whether two faces' boxes meet, they share no vertex, and did not lie on each other on the pristine sheet."""
+    for m in range(3):
+        if box[f, m] > box[g, 3 + m] or box[g, m] > box[f, 3 + m]:
+            return False
+    for m in range(3):
+        for n in range(3):
+            if faces[f, m] == faces[g, n]:
+                return False
+    return _apart(rest, faces[f], faces[g]) > 0.5 * size
+
+
+@nb.njit(cache=True)
+@no_type_check
+def mark_crossing(x, rest, faces, asked, longest, size, box, start, entry, hit):
     """Set ``hit`` for faces that another face, with which they share no vertex, goes through.
 
     Layers that lie on each other on the pristine sheet (seals, gussets) may slide: they are left out.
     """
-    _grid(x, faces, size, head, follow, cell)
+    _grid(x, faces, size, 0.0, box, start, entry)
+    low, high = np.zeros(3, np.int64), np.zeros(3, np.int64)
     for f in range(len(faces)):
         if not asked[f]:
             continue
-        for a in range(cell[f, 0] - 1, cell[f, 0] + 2):
-            for b in range(cell[f, 1] - 1, cell[f, 1] + 2):
-                for c in range(cell[f, 2] - 1, cell[f, 2] + 2):
-                    g = head[_bucket(a, b, c)]
-                    while g >= 0:
-                        if cell[g, 0] == a and cell[g, 1] == b and cell[g, 2] == c and (g > f or not asked[g]):
-                            shared = False
-                            for m in range(3):
-                                for n in range(3):
-                                    shared = shared or faces[f, m] == faces[g, n]
-                            near = not shared and _near_boxes(x, faces[f], faces[g])
-                            near = near and _apart(rest, faces[f], faces[g]) > 0.5 * size
-                            if near and _cross(x, faces[f], faces[g]):
-                                hit[f] = True
-                                hit[g] = True
-                        g = follow[g]
+        for m in range(3):
+            low[m], high[m] = np.int64(np.floor(box[f, m] / size)), np.int64(np.floor(box[f, 3 + m] / size))
+        for i in range(low[0], high[0] + 1):
+            for j in range(low[1], high[1] + 1):
+                for k in range(low[2], high[2] + 1):
+                    h = _bucket(i, j, k)
+                    for n in range(start[h], start[h + 1]):
+                        g = entry[n]
+                        new = (g > f or not asked[g]) and not (hit[f] and hit[g])
+                        if new and _may_cross(rest, faces, box, f, g, longest) and _cross(x, faces[f], faces[g]):
+                            hit[f] = True
+                            hit[g] = True
 
 
 def longest_edge(vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]) -> float:
-    """Length [m] of the longest edge: a grid of this size misses no neighbour."""
+    """Length [m] of the longest edge."""
     corners = vertices[faces]
     return float(np.sqrt(np.square(corners - np.roll(corners, 1, axis=1)).sum(axis=2).max()))
 
@@ -245,16 +256,16 @@ class Neighbours:
 
     def __init__(self, pristine: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"], spacing: float) -> None:
         self.pristine, self.faces = pristine, faces
-        self.size = max(1.05 * longest_edge(pristine, faces), spacing)
-        self.head, self.follow = np.zeros(TABLE, np.int64), np.zeros(len(faces), np.int64)
-        self.cell, self.foot = np.zeros((len(faces), 3), np.int64), np.zeros(7)
+        self.size, self.longest = 1.5 * spacing, max(1.05 * longest_edge(pristine, faces), spacing)
+        self.start, self.entry = np.zeros(TABLE + 1, np.int64), np.zeros(MOST_CELLS * len(faces), np.int64)
+        self.box, self.foot = np.zeros((len(faces), 6)), np.zeros(7)
         room = 30 * len(pristine)
         self.pairs, self.sides, self.gaps = np.zeros((room, 2), np.int64), np.zeros(room), np.zeros(room)
         self.count = 0
 
     def find(self, x: Float[np.ndarray, "v 3"], awake: Bool[np.ndarray, " v"], gap: float) -> None:
         """List the pairs that may touch before the next look; they shall stay ``gap`` [m] apart."""
-        near = find_near(x, self.faces, awake, self.size, 2.5 * gap, self.head, self.follow, self.cell, self.pairs)
+        near = find_near(x, self.faces, awake, self.size, 2.5 * gap, self.box, self.start, self.entry, self.pairs)
         self.count = choose_sides(
             x, self.pristine, self.faces, self.pairs, near, 2.5 * gap, gap, self.sides, self.gaps
         )  # fmt: skip
@@ -272,4 +283,6 @@ class Neighbours:
         return now & ~before
 
     def _mark(self, x: Float[np.ndarray, "v 3"], asked: Bool[np.ndarray, " f"], hit: Bool[np.ndarray, " f"]) -> None:
-        mark_crossing(x, self.pristine, self.faces, asked, self.size, self.head, self.follow, self.cell, hit)
+        mark_crossing(
+            x, self.pristine, self.faces, asked, self.longest, self.size, self.box, self.start, self.entry, hit
+        )  # fmt: skip

@@ -5,6 +5,7 @@ with the dihedral fold of Bridson et al., "Simulation of Clothing with Folds and
 folds are relaxed, hence dents are controlled by geometry, not calibrated in newtons.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import no_type_check
 
@@ -18,8 +19,8 @@ from .selfcontact import Neighbours
 
 FIXED_ORDER_SEED = 20260901
 """Constraints are relaxed in one shuffled order, the same for all, so that sweeps favour no direction of the mesh."""
-REFRESH, CHECK = 4, 8
-"""Steps after which it is looked up again what moves and what is close to what; and whether a sheet met itself."""
+REFRESH = 8
+"""Steps after which it is looked up again what moves, and what is close to what."""
 STILL = 1e-3
 """A vertex that moved less than this share of the spacing since the last look is asleep."""
 GIVE = 0.002
@@ -30,11 +31,10 @@ NOWHERE = np.array([0.0, 0.0, 1.0, -1e9])
 
 @dataclass(frozen=True)
 class Plane:
-    """A flat tool that pushes: points are kept where ``normal · p <= offset``, which shrinks from start to end."""
+    """A flat tool that pushes: points are kept where ``normal · p <= offset``, which shrinks as it travels."""
 
     normal: Float[np.ndarray, "3"]
     start_m: float
-    end_m: float
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Capsule:
 
     a: Float[np.ndarray, "3"]
     b: Float[np.ndarray, "3"]
-    travel: Float[np.ndarray, "3"]
-    """From first to last position [m]."""
+    way: Float[np.ndarray, "3"]
+    """Unit vector."""
     radius_m: float
 
 
@@ -52,14 +52,16 @@ class Capsule:
 class Pressing:
     """How a press is stepped. A step is a fixed length, so that a weak push is the beginning of a strong one."""
 
-    step_share: float = 0.12
+    step_share: float = 0.06
     """Way of the tool per step, as a share of the sheet's spacing."""
     rest_steps: int = 40
     """At most so many steps after the tool has left, in which elastic folds spring back."""
     edge_sweeps: int = 4
-    stall: int = 20
+    yield_rate: float = 0.25
+    """Share of what a fold is bent beyond its limit that stays, per step: a wave that passes leaves no crease."""
+    stall: int = 24
     """A tool that waited for so many steps leaves."""
-    most_strained: float = 0.012
+    most_strained: float = 0.03
     """A tool waits while more than this share of the edges is strained by 2 % or more."""
     most_crossing: float = 0.0025
     """The tool goes back to where less than this share of the faces went through others, and leaves."""
@@ -100,7 +102,7 @@ class Pressed:
     plastic_rad: Float[np.ndarray, " h"]
     """How far each fold has yielded in all, bending and bending back."""
     travel_m: float
-    """How far the tool came before the contents stopped it."""
+    """How far the tool had come."""
 
 
 def fold_pairs(faces: Int[np.ndarray, "f 3"]) -> Int[np.ndarray, "h 4"]:
@@ -137,15 +139,13 @@ def _relax_edges(p, w, edges, length):
         p[j, 2] -= fj * dz
 
 
-def _path(tool: Plane | Capsule) -> tuple[Float[np.ndarray, "6"], Float[np.ndarray, "6"], float]:
-    """Where a tool starts, its way per metre of travel, and its travel [m], as the kernels want it."""
+def _path(tool: Plane | Capsule) -> tuple[Float[np.ndarray, "6"], Float[np.ndarray, "6"]]:
+    """Where a tool starts, and its way per metre of travel, as the kernels want it."""
     if isinstance(tool, Plane):
         start, way = np.zeros(6), np.zeros(6)
         start[:3], start[3], way[3] = tool.normal, tool.start_m, -1.0
-        return start, way, tool.start_m - tool.end_m
-    travel = float(np.linalg.norm(tool.travel))
-    way = np.tile(tool.travel / max(travel, 1e-12), 2)
-    return np.concatenate([tool.a, tool.b]), way, travel
+        return start, way
+    return np.concatenate([tool.a, tool.b]), np.tile(tool.way, 2)
 
 
 def _fold_height(vertices: Float[np.ndarray, "v 3"], folds: Int[np.ndarray, "h 4"]) -> Float[np.ndarray, " h"]:
@@ -182,25 +182,24 @@ class _Solve:
         self.awake, self.moving = np.zeros(vertices, bool), np.zeros(vertices, bool)
         self.lists, self.counts = np.zeros((3, max(vertices, edges, folds)), np.int64), np.zeros(3, np.int64)
         self.g, self.out, self.pull = np.zeros((4, 3)), np.zeros(3), np.zeros((vertices, 3))
-        self.kept = self._state()
+        self.swing = 0.0
 
     @property
     def spacing(self) -> float:
         """Of the sheet's vertices [m]."""
         return self.wall.mechanics.spacing_mm / 1000
 
-    def _state(self) -> tuple[np.ndarray, ...]:
-        return tuple(a.copy() for a in (self.x, self.rest, self.weight, self.plastic, self.length))
+    def state(self) -> tuple[np.ndarray, ...]:
+        """Copies of all that a step changes and the next one needs."""
+        return tuple(
+            a.copy() for a in (self.x, self.before, self.seen, self.rest, self.weight, self.plastic, self.length)
+        )
 
-    def keep(self) -> None:
-        """Remember how things stand."""
-        self.kept = self._state()
-
-    def go_back(self) -> None:
-        """Return to what was remembered, at rest."""
-        for now, then in zip((self.x, self.rest, self.weight, self.plastic, self.length), self.kept, strict=True):
-            now[:] = then
-        self.before[:], self.p[:] = self.x, self.x
+    def go_back(self, state: tuple[np.ndarray, ...]) -> None:
+        """Return to how things stood."""
+        now = (self.x, self.before, self.seen, self.rest, self.weight, self.plastic, self.length)
+        for array, then in zip(now, state, strict=True):
+            array[:] = then
 
     def waking_faces(self) -> Bool[np.ndarray, " f"]:
         """Faces that may be in motion."""
@@ -211,7 +210,8 @@ class _Solve:
         """Find what moves and what may touch; returns how many edges are strained too much."""
         margin = REFRESH * self.pressing.step_share * self.spacing + 0.5 * self.pressing.gap_share * self.spacing
         look(
-            self.x, self.seen, self.before, self.wall.mobility, self.w, self.edges, self.folds, self.tool,
+            self.x, self.seen, self.before, self.wall.mobility, self.w, self.edges, len(self.wall.struts),
+            self.length, self.folds, self.tool,
             self.is_plane, self.radius, here, STILL * self.spacing, margin, self.awake, self.moving, self.lists,
             self.counts, self.out,
         )  # fmt: skip
@@ -224,15 +224,20 @@ class _Solve:
         short = relax(
             self.x, self.before, self.p, self.w, wall.faces, self.edges, self.length, self.folds, self.rest,
             self.weight, self.awake, self.lists, self.counts, wall.least_m3, self.spacing, how.edge_sweeps,
-            how.damping, self.g, self.pull,
+            how.damping if here else 1.0, self.g, self.pull,
         )  # fmt: skip
         self.near.part(self.p, self.w)
-        settle(
+        moved = settle(
             self.x, self.p, self.w, self.edges, len(wall.struts), self.length, how.strut_limit if here else 0.0,
-            self.folds, self.rest, self.weight, self.limit, wall.mechanics.softening, self.plastic, self.tool,
-            self.is_plane, self.radius, here, self.lists, self.counts, wall.cores, wall.floor, how.friction, self.g,
-            self.out,
+            self.folds, self.rest, self.weight, self.limit, wall.mechanics.softening, how.yield_rate, self.plastic,
+            self.tool, self.is_plane, self.radius, here, self.lists, self.counts, wall.cores, wall.floor, how.friction,
+            self.g, self.out,
         )  # fmt: skip
+        if not here:
+            if moved < self.swing:  # kinetic damping: what swings back is stopped where it is fastest
+                self.before[:], self.swing = self.x, 0.0
+            else:
+                self.swing = moved
         return float(short)
 
 
@@ -267,35 +272,47 @@ def _prepare(wall: Wall, tool: Plane | Capsule, pressing: Pressing) -> _Solve:
     )
 
 
-def press_wall(wall: Wall, tool: Plane | Capsule, pressing: Pressing = Pressing()) -> Pressed:
-    """Push a tool into a wall, take it away, let the wall spring back.
+def _release(solve: _Solve, at: float) -> Pressed:
+    """What is left if the tool is taken away now; the press itself stays as it is."""
+    before = solve.state()
+    solve.before[:], solve.swing = solve.x, 0.0  # a tool that is drawn back does not fling
+    for step in range(solve.pressing.rest_steps):
+        if step % REFRESH == 0:
+            solve.look(here=False)
+            if solve.counts[0] == 0:
+                break
+        solve.step(here=False)
+    left = Pressed(solve.x.copy(), solve.folds, solve.plastic.copy(), at)
+    solve.go_back(before)
+    return left
 
-    The tool waits while the contents are squeezed or the wall is strained, and leaves if that does not end.
+
+def press_wall(
+    wall: Wall, tool: Plane | Capsule, stops_m: Sequence[float], pressing: Pressing = Pressing()
+) -> Iterator[Pressed]:
+    """Push a tool into a wall; yield what it leaves if it is taken away after each of these rising travels.
+
+    What comes of a stop does not depend on later ones. The tool waits while the contents are squeezed or the wall is
+    strained; if that does not end, it is taken away where it is and does not come to the stops that are left.
     """
     solve = _prepare(wall, tool, pressing)
-    start, way, travel = _path(tool)
-    at, kept_at, waited, released, step, short, strained = 0.0, 0.0, 0, 0, 0, 0.0, 0
-    while released < pressing.rest_steps:
-        if (at < travel and step % CHECK == CHECK - 1) or (at >= travel > kept_at):
-            through = solve.near.crossing(solve.x, solve.waking_faces())
-            if through.sum() > pressing.most_crossing * len(wall.faces):
-                solve.go_back()
-                at = travel = kept_at
-            else:
-                solve.keep()
-                kept_at = at
-        here = at < travel and waited < pressing.stall
-        if not here:
-            released += 1
-        elif short <= GIVE * wall.least_m3 and strained <= pressing.most_strained * len(solve.edges):
-            at, waited = min(travel, at + pressing.step_share * solve.spacing), 0
-            solve.tool = start + at * way
-        else:
-            waited += 1
-        if step % REFRESH == 0:
-            strained = solve.look(here=here)
-            if solve.counts[0] == 0 and not here:
+    start, way = _path(tool)
+    at, waited, step, strained, short = 0.0, 0, 0, 0, 0.0
+    for stop in stops_m:
+        while True:
+            free = short <= GIVE * wall.least_m3 and strained <= pressing.most_strained * len(solve.edges)
+            if at >= stop and free:
                 break
-        step += 1
-        short = solve.step(here=here)
-    return Pressed(solve.x, solve.folds, solve.plastic, at)
+            waited = 0 if free else waited + 1
+            if waited > pressing.stall:
+                yield _release(solve, at)
+                return
+            if free:
+                at = min(stop, at + pressing.step_share * solve.spacing)
+                solve.tool = start + at * way
+            if step % REFRESH == 0:
+                last, strained = strained, solve.look(here=True)
+                waited = 0 if strained < last else waited  # it gives way
+            step += 1
+            short = solve.step(here=True)
+        yield _release(solve, at)

@@ -18,6 +18,8 @@ Tool = Plane | Capsule
 DOMES = ("dome", "pockets")
 """Panels of a blister pack that stand out from its card."""
 UNDER_CAP_M, ROOM_M, THUMB_M = 0.003, 0.0018, 0.006
+BAR_GAP_M = 0.001
+"""A bar or ball starts so far from the wall."""
 FLAT = 0.22
 """A side shorter than this share of the next one makes an item flat: it falls on its edge, not across it."""
 
@@ -27,7 +29,6 @@ class Strike:
     """A tool at the beginning of its way, and the place it meets."""
 
     tool: Tool
-    """Its travel is 1 m: scaled to the push that is wanted."""
     at: Float[np.ndarray, "3"]
     """Middle of the first contact on the pristine item [m]."""
 
@@ -81,7 +82,7 @@ def _falling_on(sheet: Sheet, normal: Float[np.ndarray, "3"]) -> Strike:
     """A floor that meets what sticks out furthest along ``normal``."""
     height = sheet.rest @ normal
     start = float(height.max())
-    return Strike(Plane(normal, start, start - 1.0), sheet.rest[height > start - 0.0005].mean(axis=0))
+    return Strike(Plane(normal, start), sheet.rest[height > start - 0.0005].mean(axis=0))
 
 
 def _face_units(sheet: Sheet) -> Float[np.ndarray, "f 3"]:
@@ -141,7 +142,7 @@ def _edge(target: Target, bar: tuple[float, float], rng: np.random.Generator) ->
     at = points[chosen]
     start = float((sheet.rest[np.abs(sheet.rest[:, axis] - at[axis]) < radius + 0.01] @ normal).max(initial=-1.0))
     at = at + (start - float(at @ normal)) * normal
-    centre = at + (radius + 0.001) * normal
+    centre = at + (radius + BAR_GAP_M) * normal
     reach = max(half, 0.6 * float(np.linalg.norm(sides * (across != 0))))
     return Strike(Capsule(centre - reach * across, centre + reach * across, -normal, radius), at)
 
@@ -176,7 +177,7 @@ def _pressed(target: Target, site: Site, bar: tuple[float, float], rng: np.rando
     along, lies, tilt = unit(np.cross(inward, rng.normal(size=3))), rng.random() < 0.7, 0.25 * rng.normal(size=3)
     if site == "side" and lies:  # a shelf's edge or another tin's seam: across, or nearly so
         along = unit(np.cross(inward, np.array([0, 0, 1.0])) + tilt)
-    centre = at - inward * (radius + 0.001)
+    centre = at - inward * (radius + BAR_GAP_M)
     return Strike(Capsule(centre - half * along, centre + half * along, inward, radius), at)
 
 
@@ -218,7 +219,7 @@ def has_room(points: Float[np.ndarray, "n 3"], cores: Float[np.ndarray, "k 2 3"]
 
 
 def way_to_cores(tool: Tool, cores: Float[np.ndarray, "k 2 3"], gap: float) -> float:
-    """How far [m] a tool can go until it comes within ``gap`` of rigid contents."""
+    """How far [m] a tool can push a wall until it comes within ``gap`` of rigid contents."""
     free = np.inf
     for box in cores:
         if isinstance(tool, Plane):
@@ -226,25 +227,20 @@ def way_to_cores(tool: Tool, cores: Float[np.ndarray, "k 2 3"], gap: float) -> f
             free = min(free, tool.start_m - furthest - gap)
             continue
         for travel in np.arange(0, 0.2, 0.0005):
-            shift = travel * unit(tool.travel)
+            shift = travel * tool.way
             if _segment_to_box(tool.a + shift, tool.b + shift, box).min() < tool.radius_m + gap:
-                free = min(free, float(travel))
+                free = min(free, float(travel) - BAR_GAP_M)
                 break
     return max(free, 0.0)
 
 
-def pushed(tool: Tool, travel: float) -> Tool:
-    """The same tool with a given travel [m]."""
+def widest_reach(tool: Tool, spacing: float) -> Tool:
+    """A tool that is not so thin that it slips between the sheet's vertices."""
     if isinstance(tool, Plane):
-        return Plane(tool.normal, tool.start_m, tool.start_m - travel)
-    return Capsule(tool.a, tool.b, unit(tool.travel) * travel, tool.radius_m)
-
-
-def widest_reach(tool: Capsule, spacing: float) -> Capsule:
-    """A bar that is not so thin that it slips between the sheet's vertices."""
+        return tool
     radius = max(tool.radius_m, 0.8 * spacing)
-    back = unit(tool.travel) * (radius - tool.radius_m)
-    return Capsule(tool.a - back, tool.b - back, tool.travel, radius)
+    back = tool.way * (radius - tool.radius_m)
+    return Capsule(tool.a - back, tool.b - back, tool.way, radius)
 
 
 def rigid_cores(product: Product, sheet: Sheet, site: Site) -> Float[np.ndarray, "k 2 3"]:

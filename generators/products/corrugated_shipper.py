@@ -13,7 +13,7 @@ from ..atlas import pack_atlas
 from ..design import Design, stream
 from ..materials import back_and_edge, printed
 from ..mesh import Relief, Sheet, make_sheet
-from ..shapes import box_panels, mesh_uv, move, solid
+from ..shapes import box_panels, mesh_uv, solid
 from .board import (
     add_relief,
     board_box,
@@ -26,6 +26,7 @@ from .board import (
     superellipse,
     ticks,
 )
+from .innerbox import inner_design, plain_box, printed_box
 from .product import Hinge, Product, catalogue_entry
 from .ranges import within
 from .shipperprint import HAND, Shipper, paint_shipper
@@ -159,11 +160,13 @@ def _wall(form: Shipper, art: Artwork, design: Design, bow: Float[np.ndarray, "6
     )  # fmt: skip
 
 
-def _contents(form: Shipper, shape: np.random.Generator, specimen: np.random.Generator) -> tuple[Part, ...]:
+def _contents(
+    form: Shipper, design: Design, shape: np.random.Generator, specimen: np.random.Generator
+) -> tuple[Part, ...]:
     """One or two goods on the floor and crumpled paper over them."""
     clear = form.wall_mm / 1000 + 0.002
     room = form.size - 2 * np.array([clear, clear, clear + 0.002])
-    count = int(shape.integers(1, 3))
+    count, alike = int(shape.integers(1, 3)), bool(shape.random() < 0.4)
     parts, left = [], -room[0] / 2
     high = room[2] * shape.uniform(0.5, 0.8)
     for k in range(count):
@@ -171,9 +174,9 @@ def _contents(form: Shipper, shape: np.random.Generator, specimen: np.random.Gen
         slack = np.array([room[0] / count, room[1]]) - size[:2]
         at = np.array([left + (k + 0.5) * room[0] / count, 0.0, clear])
         at[:2] += slack / 2 * specimen.uniform(-0.9, 0.9, 2)
-        tone = tuple(float(v) for v in shape.uniform(0.08, 0.6, 3))
-        mesh = move(rounded_block(size, 0.002, steps=2, inner=2), np.eye(3), at)
-        parts.append(solid(mesh, f"goods {k + 1}", Material(f"goods {k + 1}", tone, 0.0, 0.5)))  # type: ignore[arg-type]
+        make = plain_box if shape.random() < 0.3 else printed_box
+        goods = make(size, f"goods {k + 1}", inner_design(design, "goods" if alike else f"goods {k + 1}"))
+        parts.append(replace(goods, vertices=goods.vertices + at))
     fill = np.array([0.97 * room[0], 0.97 * room[1], (room[2] - high) * 0.9])
     if fill[2] > 0.004:
         mesh = rounded_block(fill, 0.4 * float(fill[2]), steps=3, inner=18)
@@ -209,7 +212,7 @@ def build_corrugated_shipper(item_identifier: str, config: CorrugatedShipperConf
     goods = litres * float(rng.uniform(90, 420))
     mass = float(walls + goods)
     art = draw_artwork(design, "electronics", net=f"{max(1, round(goods / 10) * 10)} g")
-    contents = _contents(form, rng, specimen)
+    contents = _contents(form, design, rng, specimen)
     solid_parts = np.concatenate([part.vertices for part in contents if part.name.startswith("goods")])
     looks = {
         "bow": bowed, "flutes": form.ridge > 0.00004, "tape": form.tape is not None,

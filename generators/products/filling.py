@@ -10,10 +10,12 @@ from jaxtyping import Float, UInt8
 
 from ...sim.scene import Material, Part
 from ...sim.seed import generator_for
-from ..shapes import Mesh, box_mesh, cap, end_ring, join, lathe, move, solid
+from ..artwork import Artwork
+from ..shapes import Mesh, box_mesh, cap, end_ring, join, lathe, loft, move, solid
 from .board import rounded_block
+from .innerbox import bottle, inner_design, paper_stack, plain_box, wrapped_bar
 
-Filling = Literal["bag", "foil", "tray", "bottle", "block"]
+Filling = Literal["bag", "foil", "tray", "bottle", "block", "stack", "box"]
 Tone = tuple[float, float, float]
 """Linear RGB."""
 
@@ -46,17 +48,50 @@ def granules(number: int, tone: Tone, size_px: int) -> UInt8[np.ndarray, "h w 3"
     return table[_grain(number % GRAINS, size_px)]
 
 
-def _pillow(size: Float[np.ndarray, "3"], rng: np.random.Generator, *, lumps: float) -> Mesh:
-    """A filled bag: round, and uneven by ``lumps`` [m]; it keeps within ``size``."""
-    mesh = rounded_block(size - 2 * lumps, 0.35 * float(size.min()), steps=4, inner=16)
-    points = mesh.vertices + np.array([0, 0, lumps])
-    middle = np.array([0, 0, size[2] / 2])
-    rise = np.zeros(len(points))
-    for _ in range(8):
-        wave = rng.normal(size=3) * 2 * np.pi / rng.uniform(0.02, 0.06)
-        rise += np.sin(points @ wave + rng.uniform(0, 2 * np.pi)) / 5
-    way = (points - middle) / np.maximum(np.linalg.norm(points - middle, axis=1, keepdims=True), 1e-9)
-    return replace(mesh, vertices=points + lumps * np.clip(rise, -1, 1)[:, None] * way)
+def _pillow(size: Float[np.ndarray, "3"], rng: np.random.Generator) -> Mesh:
+    """A bag of film: sealed flat at both ends, round between, gathered towards its seals; it keeps within ``size``."""
+    width, depth, high = (float(v) for v in size)
+    fin = _fin_m(high)
+    rows = 31  # an even share of them on either side of the middle, where its picture turns round
+    heights = 0.5 - 0.5 * np.cos(np.linspace(0, np.pi, rows))
+    folds = [(rng.uniform(9, 22), rng.uniform(0, 2 * np.pi), rng.uniform(0.4, 1.0)) for _ in range(5)]
+    lumps = [(rng.normal(size=3) * 2 * np.pi / rng.uniform(0.016, 0.05), rng.uniform(0, 6.3)) for _ in range(8)]
+
+    def section(row: int, angle: Float[np.ndarray, " m"]) -> Float[np.ndarray, "m 3"]:
+        t = heights[row]
+        full = np.clip(min(t, 1 - t) / 0.26, 0, 1)
+        c, s = np.cos(angle), np.sin(angle)
+        r = (np.abs(c) ** 2.7 + np.abs(s) ** 2.7) ** (-1 / 2.7)
+        x = 0.5 * width * (0.97 - 0.06 * full) * np.clip(r * c, -1, 1)
+        y = 0.5 * depth * max(0.93 * np.sqrt(1 - (1 - full) ** 2), 0.01) * r * s
+        gather = sum(w * np.sin(k * x / width * 2 + p + np.sign(s)) for k, p, w in folds) / 3
+        y = y * (1 + 0.22 * np.sqrt(full) * (1 - full) * gather)
+        points = np.stack([x, y, np.full(len(x), fin + t * (high - 2 * fin))], axis=1)
+        rise = sum(np.sin(points @ wave + phase) for wave, phase in lumps) / 8
+        points[:, 1] *= 1 + 0.12 * full * rise
+        return np.clip(points, [-width / 2, -depth / 2, 0], [width / 2, depth / 2, high])
+
+    mesh = loft(section, heights, 40, panel=0)
+    turned = 1 - np.abs(1 - 2 * np.clip(mesh.st, 0, 1))  # once round and back, so that both sides are as fine
+    return replace(mesh, st=turned)
+
+
+def _fin_m(high: float) -> float:
+    return min(0.009, 0.07 * high)
+
+
+def _fins(size: Float[np.ndarray, "3"], like: Material) -> Part:
+    """The two seals of a bag: flat, ribbed across."""
+    width, _, high = (float(v) for v in size)
+    fin = _fin_m(high) + 0.0015
+    ends = [box_mesh(np.array([0.95 * width, 0.0007, fin]), 0.01) for _ in range(2)]
+    ends = [move(end, np.eye(3), np.array([0, 0, at])) for end, at in zip(ends, (0.0, high - fin), strict=True)]
+    ribs = np.full((32, 8, 3), 255, np.uint8)
+    ribs[::4] = ribs[1::4] = 188
+    material = replace(like, name=f"{like.name} seal", base_color_texture=ribs)
+    if like.metallic < 0.5:
+        material = replace(material, base_color=(0.72, 0.72, 0.7), roughness=0.25)
+    return solid(join(ends), "inner bag seals", material)
 
 
 def _round_piece(radius: float, height: float, *, panel: int = 0) -> Mesh:
@@ -105,39 +140,28 @@ def fill_tray(
     ]
 
 
-def fill_bottle(size: Float[np.ndarray, "3"], tone: Tone) -> list[Part]:
-    """A plastic bottle with a cap, as tall as the space."""
-    r, h = 0.48 * float(size[:2].min()), float(size[2])
-    rise = np.array([0, 0.02, 0.06, 0.5, 0.72, 0.78, 0.82])
-    wide = np.array([0.85, 0.97, 1, 1, 1, 0.8, 0.45])
-    body = lathe(np.stack([r * wide, h * rise], axis=1), 1.0, panel=0, sectors=32)
-    bottle = join([body, *(cap(end_ring(body, top=t), r / 3, panel=0, up=t) for t in (False, True))])
-    lid = lathe(np.array([(0.5 * r, 0.825 * h), (0.5 * r, 0.99 * h)]), 1.0, panel=0, sectors=32)
-    lid = join([lid, *(cap(end_ring(lid, top=t), r / 3, panel=0, up=t) for t in (False, True))])
-    return [
-        solid(bottle, "bottle", Material("bottle", tone, 0.0, 0.25)),
-        solid(lid, "bottle cap", Material("bottle cap", (0.85, 0.85, 0.83), 0.0, 0.35)),
-    ]
-
-
 def fill_box(
     kind: Filling, size: Float[np.ndarray, "3"], floor: float, tone: Tone, *, specimen: np.random.Generator,
-    shape: np.random.Generator,
+    shape: np.random.Generator, art: Artwork,
 ) -> tuple[tuple[Part, ...], bool]:  # fmt: skip
     """Parts within a box of ``size`` [m] standing centred on z = ``floor``, and whether they are rigid."""
     if kind == "tray":
         parts = fill_tray(size, tone, specimen, shape)
     elif kind == "bottle":
-        parts = fill_bottle(size, tone)
+        parts = bottle(size, tone, art)
     elif kind == "block":
-        block = rounded_block(size, min(0.004, 0.2 * float(size.min())), steps=3, inner=3)
-        parts = [solid(block, "block", Material("block", tone, 0.0, 0.45))]
+        parts = [wrapped_bar(size, "block", art)]
+    elif kind == "stack":
+        parts = [paper_stack(size, "block", shape)]
+    elif kind == "box":
+        parts = [plain_box(size, "block", inner_design(art.design, "goods"))]
     else:
-        mesh = _pillow(size, specimen, lumps=0.02 * float(size.min()))
+        mesh = _pillow(size, specimen)
         grain = granules(int(shape.integers(1000)), tone, 10)
-        foil = Material("foil", (0.75, 0.74, 0.72), 0.9, 0.3)
+        foil = Material("foil", (0.75, 0.74, 0.72), 0.9, 0.28)
         clear = Material("filled bag", (1.0, 1.0, 1.0), 0.0, 0.35, grain)
-        parts = [solid(mesh, "inner bag", foil if kind == "foil" else clear)]
+        film = foil if kind == "foil" else clear
+        parts = [solid(mesh, "inner bag", film, crease_deg=60.0), _fins(size, film)]
     lift = np.array([0.0, 0.0, floor])
     moved = tuple(replace(part, vertices=part.vertices + lift) for part in parts)
-    return moved, kind in ("tray", "block", "bottle")
+    return moved, kind not in ("bag", "foil")

@@ -43,8 +43,8 @@ GOODS: dict[str, tuple[tuple[float, float], Filling, bool]] = {
     "rice": ((700, 850), "bag", True),
     "crackers": ((180, 300), "foil", False),
     "cocoa": ((400, 560), "foil", True),
-    "batteries": ((900, 1500), "block", False),
-    "tissues": ((110, 180), "block", False),
+    "batteries": ((900, 1500), "box", False),
+    "tissues": ((110, 180), "stack", False),
     "chocolate": ((350, 650), "tray", False),
     "tablets": ((180, 350), "tray", False),
     "toys": ((120, 300), "tray", False),
@@ -52,7 +52,7 @@ GOODS: dict[str, tuple[tuple[float, float], Filling, bool]] = {
     "cream": ((400, 700), "bottle", True),
     "cosmetics": ((300, 650), "bottle", False),
     "candles": ((400, 700), "block", False),
-    "electronics": ((250, 700), "block", False),
+    "electronics": ((250, 700), "box", False),
     "sweets": ((350, 600), "bag", True),
     "pet food": ((350, 500), "foil", True),
 }
@@ -372,7 +372,7 @@ def build_folding_carton(item_identifier: str, config: FoldingCartonConfig, desi
     tone = np.array(TONES[form.category]) * (0.8 + 0.5 * loose) if form.category in TONES else loose
     filling, rigid = fill_box(
         kind, inner, clear, (float(tone[0]), float(tone[1]), float(tone[2])), specimen=specimen,
-        shape=stream(design, "shape"),
+        shape=stream(design, "shape"), art=art,
     )  # fmt: skip
     points = np.concatenate([part.vertices for part in filling])
     x, y, z = form.size

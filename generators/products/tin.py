@@ -206,7 +206,7 @@ def _paste_label(
 ) -> UInt8[np.ndarray, "n n 3"]:
     """Enlarge the texture and lay the label where the body's side is."""
     n, turn = max(design.texture_px, TEXTURE), 2000 * np.pi * shape.radius
-    picture = color if n == TEXTURE else cv2.resize(color, (n, n), interpolation=cv2.INTER_LINEAR)
+    picture = color.copy() if n == TEXTURE else cv2.resize(color, (n, n), interpolation=cv2.INTER_LINEAR)
     low, high = _label_span(shape)
     assert shape.label is not None
     width, px_per_mm = round(n * TURN), n * TURN / turn

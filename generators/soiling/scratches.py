@@ -139,13 +139,24 @@ def _fibrous(canvas: Canvas, stuff: Stuff, grains: list[Grain], worn: Float[np.n
     core = ramp(worn + 0.12 * fibres, 0.55, 1.0)[..., None]
     colour = (1 - core) * stuff.top + core * stuff.deep
     grime = np.clip(soil * (0.6 + 0.5 * noise(grains[2], canvas, 3.0, octaves=3)) * worn, 0, 0.7)[..., None]
-    return colour * (1 + 0.035 * fibres[..., None]) * (1 - grime) + grime * np.array([96.0, 88.0, 78.0])
+    dirt = np.array([98.0, 78.0, 58.0]) if stuff.stock == "kraft" else np.array([96.0, 88.0, 78.0])
+    return colour * (1 + 0.035 * fibres[..., None]) * (1 - grime) + grime * dirt
+
+
+def _rubbed(
+    canvas: Canvas, grains: list[Grain], field: Float[np.ndarray, "h w"], worn: Float[np.ndarray, "h w"], width: float
+) -> Float[np.ndarray, "h w"]:
+    """How much of the print is gone: all of it on the fold, in flecks and hair lines further out."""
+    flecks = noise(grains[4], canvas, 0.7, octaves=3) + 0.8 * noise(grains[3], canvas, (2.6, 0.3))
+    core = ramp(field - 0.55 * width + 0.12 * flecks, -0.1 * width, 0.2 * width)
+    fringe = ramp(worn + 0.28 * flecks, 0.25, 0.95)
+    return np.maximum(0.94 * core, 0.75 * fringe) * (field > -0.15)
 
 
 def worn_edge_sketch(area_mm2: float, stuff: Stuff, rng: np.random.Generator) -> Sketch:
-    """Print rubbed off along folds and ends of the wall: a thin broken line, wider here and there."""
+    """Print rubbed off along folds and ends of the wall: bare fibres on the very fold, thinned print beside it."""
     drawn, grains = rng.uniform(0.7, 1.5), [draw_grain(rng) for _ in range(6)]
-    soil = float(rng.uniform(0, 0.6))
+    soil = float(rng.uniform(0, 0.6)) * (0.5 if stuff.stock == "board" else 1.0)
     width = float(0.3 * drawn * area_mm2**0.27)
     reach = float(min(area_mm2 / (2.2 * width), 85.0))
     width = min(max(width, area_mm2 / (2.2 * reach)), WIDEST_WEAR_MM)
@@ -157,9 +168,8 @@ def worn_edge_sketch(area_mm2: float, stuff: Stuff, rng: np.random.Generator) ->
         field = width * along * np.clip(broad, 0.05, 3) - canvas.crease_mm
         field = np.where(away < 1, field + 0.3 * width**0.5 * noise(grains[1], canvas, 1.3, octaves=3), -1)
         worn = np.clip(field / (0.8 * width + 0.4), 0, 1)
-        speckle = noise(grains[4], canvas, 0.8, octaves=2)
-        alpha = 0.95 * ramp(worn + 0.25 * speckle * (worn < 0.9), 0.0, 0.75) * (field > -0.15)
-        colour = _fibrous(canvas, stuff, [grains[2], grains[3], grains[4]], worn, soil)
+        alpha = _rubbed(canvas, grains, field, worn, width)
+        colour = _fibrous(canvas, stuff, [grains[2], grains[3], grains[4]], 0.7 * worn, soil)
         spoilt = (field > 0.02) & (canvas.contact > 0)
         return cover(
             alpha * (canvas.contact > 0), colour, spoilt=spoilt, roughness=stuff.gloss, metallic=stuff.metallic

@@ -64,25 +64,30 @@ def _srgb(linear: tuple[float, float, float]) -> Float[np.ndarray, "3"]:
     return 255 * np.clip(np.array(linear), 0, 1) ** (1 / 2.2)
 
 
-def _lightness(sheet: Sheet, k: int, near: Int[np.ndarray, " n"]) -> float:
-    """Mean sRGB lightness of some faces of a material, 0-1."""
+def _colour(sheet: Sheet, k: int, near: Int[np.ndarray, " n"]) -> Float[np.ndarray, "3"]:
+    """Mean sRGB colour of some faces of a material, 0-255."""
     material = sheet.materials[k]
-    own = float(np.mean(_srgb(material.base_color))) / 255
+    own = _srgb(material.base_color)
     picture, mine = material.base_color_texture, near[sheet.material[near] == k]
     if picture is None or len(mine) == 0:
         return own
     height, width = picture.shape[:2]
     u, v = sheet.uv[mine].mean(axis=1).T
     x, y = np.clip((u * width).astype(int), 0, width - 1), np.clip(((1 - v) * height).astype(int), 0, height - 1)
-    return own * float(picture[y, x].mean()) / 255
+    return own * picture[y, x].mean(axis=0) / 255
 
 
 def look_under(sheet: Sheet, k: int, near: Int[np.ndarray, " n"]) -> Stuff:
     """What lies under the print of a material, and how light the print is on the faces around."""
-    stuff = _under(sheet, k)
-    light = _lightness(sheet, k, near)
+    stuff, colour = _under(sheet, k), _colour(sheet, k, near)
+    light = float(colour.mean()) / 255
+    if stuff.stock == "paper" and sheet.materials[-2].name.startswith("bubble_film"):
+        # A padded mailer's paper is coloured through: rubbed, it only turns paler and hairy.
+        stuff = replace(stuff, top=0.5 * colour + 0.5 * stuff.top, deep=0.75 * colour + 0.25 * stuff.top)
     if abs(float(stuff.top.mean()) / 255 - light) < 0.2 and stuff.metallic < 0.5:
-        stuff = replace(stuff, top=0.7 * stuff.top, deep=0.6 * stuff.deep)  # what is seen is the dirt that scars hold
+        # What is seen is the dirt that scars hold: brown in kraft, and faint on white, or both would look mouldy.
+        shade = np.array([0.78, 0.7, 0.6]) if stuff.stock == "kraft" else np.array([0.89, 0.87, 0.83])
+        stuff = replace(stuff, top=shade * stuff.top, deep=0.9 * shade * stuff.deep)
     if light > 0.62 and stuff.metallic > 0.9:  # bare metal: a scratch scatters what the sheet reflects
         stuff = replace(stuff, top=0.72 * stuff.top, deep=0.5 * stuff.deep, gloss=0.55)
     return replace(stuff, light=light)

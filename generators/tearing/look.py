@@ -54,8 +54,8 @@ def whitened(material: Material) -> Material:
     r, g, b = material.base_color
     if material.transmission > 0:
         return replace(
-            material, name=f"{material.name}_lip", transmission=0.55 * material.transmission,
-            roughness=max(0.35, material.roughness),
+            material, name=f"{material.name}_lip", transmission=0.2 * material.transmission,
+            roughness=max(0.35, material.roughness), base_color=(0.95, 0.95, 0.95),
         )  # fmt: skip
     texture = material.base_color_texture
     if texture is not None:
