@@ -4,7 +4,7 @@ REAL ?=
 BIN := .venv/bin
 RUN := runs/demo
 
-.PHONY: help demo test lint bench bench-leaks bench-products clean
+.PHONY: help demo test lint bench bench-leaks bench-products soak clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -38,6 +38,7 @@ lint: .venv/ready  ## Format, lint, types
 bench: .venv/ready  ## Print every figure that the documentation quotes
 	$(BIN)/python bench/bench.py
 	OMP_NUM_THREADS=1 $(BIN)/python bench/bench_damages.py
+	OMP_NUM_THREADS=1 $(BIN)/python bench/bench_batch.py
 	$(BIN)/python bench/bench_reading.py
 
 bench-leaks: .venv/ready  ## Try to tell damaged items from sound ones by anything but the damage (half an hour)
@@ -45,6 +46,9 @@ bench-leaks: .venv/ready  ## Try to tell damaged items from sound ones by anythi
 
 bench-products: .venv/ready  ## Build times of every packaging family, and how many products differ
 	$(BIN)/python bench/bench_products.py
+
+soak: .venv/ready  ## Kill workers and drivers twenty times, and compare the bytes (ten minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python bench/soak.py
 
 clean:  ## Remove the environment and all runs
 	rm -rf .venv runs

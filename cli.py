@@ -1,6 +1,7 @@
 """The command line: one door to rendering, training, evaluation and reports."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -346,8 +347,13 @@ COMMANDS = {
 }
 
 
+def _stop(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Entry point of the ``damageland`` command."""
+    signal.signal(signal.SIGTERM, _stop)  # a scheduler's way to say stop: workers end, leases are given back
     try:
         tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="damageland", description=__doc__)
     except DamagelandError as error:

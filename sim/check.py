@@ -82,7 +82,7 @@ def _check_camera(view: Mapping[str, Any]) -> list[str]:
         problems.append(f"K of camera {view['camera']} has no positive focal length")
     if view["T_world_cam"] is not None:
         R = np.array(view["T_world_cam"])[:3, :3]
-        if not np.allclose(R @ R.T, np.eye(3), atol=1e-6) or np.linalg.det(R) < 0:
+        if abs(R @ R.T - np.eye(3)).max() > 1e-6 or np.linalg.det(R) < 0:
             problems.append(f"T_world_cam of camera {view['camera']} is no rotation and shift")
     return problems
 

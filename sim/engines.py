@@ -115,7 +115,9 @@ class LocalEngine:
         # Idle workers died, while they were starting, say: nobody's fault, but no endless loop either.
         self._broken += 1
         if self._broken > BROKEN_IN_A_ROW:
-            raise DamagelandError("the worker processes die before they start: is there enough memory?")
+            raise DamagelandError(
+                "the worker processes die before they start: is damageland still where it was, is there memory left?"
+            )
         self.close()
         return told + [self._tell(future) for future in wait(self._tries, timeout=10.0).done]
 

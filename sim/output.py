@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
-from .check import check_links, check_manifest, check_shard
+from .check import ShardReport, check_links, check_manifest, check_shard
 from .datacard import CARD_FILES, write_card
 from .errors import DamagelandError
 from .files import checksum_line, parse_checksums
@@ -36,6 +36,8 @@ CHECKSUMS = "checksums"
 DERIVED_FILES = ("manifest.parquet", "manifest.csv", *CARD_FILES)
 VERIFYING_THREADS = 4
 """Hashing lets go of the interpreter, and object stores answer several requests at once."""
+READ_AHEAD_SHARDS = 32
+T = TypeVar("T")
 
 
 # Claims and locks
@@ -201,23 +203,36 @@ def _rows_and_digests(store: Store, names: Sequence[str]) -> tuple[list[Row], di
     """Read every shard once: its manifest rows, and its checksum, which must be the recorded one."""
     rows: list[Row] = []
     digests: dict[str, str] = {}
-    damaged = []
-    for name in names:
-        digest, file = hashlib.sha256(), store / name
-        try:
-            of_shard = [capture_row(header_of(file, m), name, m.span) for m in read_members(file, digest=digest)]
-        except DamagelandError:
-            if shard_is_done(file):  # then it was made so, and making it again will not help
-                raise
-            damaged.append(name)
-            continue
-        digests[name] = digest.hexdigest()
-        if recorded_digest(file) != digests[name]:
-            damaged.append(name)
+    for name, (of_shard, digest) in zip(names, _each(store, _rows_and_digest, names), strict=True):
         rows += of_shard
+        digests[name] = digest
+    damaged = [name for name, digest in digests.items() if not digest]
     if damaged:
         raise DamagelandError(f"{store}: shards {damaged} are unfinished or damaged: run the same command again")
     return rows, digests
+
+
+def _rows_and_digest(file: File) -> tuple[list[Row], str]:
+    """Rows of one shard and its checksum, which is empty if it is not the recorded one."""
+    digest = hashlib.sha256()
+    try:
+        rows = [capture_row(header_of(file, m), file.name, m.span) for m in read_members(file, digest=digest)]
+    except DamagelandError:
+        if shard_is_done(file):  # then it was made so, and making it again will not help
+            raise
+        return [], ""
+    return rows, digest.hexdigest() if recorded_digest(file) == digest.hexdigest() else ""
+
+
+def _each(store: Store, work: Callable[[File], T], names: Sequence[str]) -> Iterator[T]:
+    """Do something with each file, in order; on a network with several at once, since waiting costs more than work."""
+    files = [store / name for name in names]
+    if store.local is not None:
+        yield from map(work, files)
+        return
+    with ThreadPoolExecutor(VERIFYING_THREADS) as threads:
+        for start in range(0, len(files), READ_AHEAD_SHARDS):  # results of a million shards do not pile up
+            yield from threads.map(work, files[start : start + READ_AHEAD_SHARDS])
 
 
 def verify_checksums(out: Source, *, required: Sequence[str] = (), known: Mapping[str, str] | None = None) -> list[str]:
@@ -281,10 +296,14 @@ def inspect(
     names = {path.name for path in paths}
     problems = [f"{store} lacks {shard_name(k)}" for k in range(len(paths)) if shard_name(k) not in names]
     rows, digests, bad, decode_s = list[Row](), dict[str, str](), list[str](), list[float]()
-    for i, path in enumerate(paths):
-        report = check_shard(path, pixels=pixels, time_pixels=i < TIMED_SHARDS)
+    timed = {path.name for path in paths[:TIMED_SHARDS]}
+
+    def look(file: File) -> tuple[ShardReport, str | None]:
+        return check_shard(file, pixels=pixels, time_pixels=file.name in timed), recorded_digest(file)
+
+    looks = _each(store, look, [path.name for path in paths])
+    for i, (path, (report, recorded)) in enumerate(zip(paths, looks, strict=True)):
         digests[path.name] = report.digest
-        recorded = recorded_digest(path)
         if report.digest == "" or recorded != report.digest:
             bad.append(path.name)
             how = "is damaged" if recorded else "has no checksum beside it"

@@ -23,7 +23,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from .capture import Capture, Role, View
 from .errors import DamagelandError
 from .files import atomic_writer
-from .store import File, Source, as_file, as_store
+from .store import File, Source, as_store
+from .tarstream import read_tar
 
 FORMAT_VERSION = 2
 """Version of the JSON member; a reader refuses versions it does not know. 1 lacked ``T_world_item``."""
@@ -32,10 +33,8 @@ DEPTH_UNIT_M = 1e-4
 LABELS = {"item": np.uint8, "part": np.uint16, "damage": np.uint8}
 """Label images and the type of their pixels (contract C2)."""
 USTAR_NAME_BYTES = 100
-_ZEROS = bytes(tarfile.BLOCKSIZE)
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-_MEMBER = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
 
 
 _Row3 = tuple[float, float, float]
@@ -214,7 +213,7 @@ def decode_capture(members: Mapping[str, bytes], *, cameras: Collection[str] | N
     name = next((name for name in members if name.endswith(".json") and name.count(".") == 1), None)
     if name is None:
         raise DamagelandError(f"a sample has no <capture_id>.json member, only {sorted(members)}")
-    header = _parse_header(name, members[name])
+    header, _ = _parse_header(name, members[name])
     wanted = [view for view in header.views if cameras is None or view.camera in cameras]
     views = tuple(_decode_view(header.capture_id, view, members) for view in wanted)
     values = {field: _frozen(getattr(header, field)) for field in _FIELDS if field != "damages"}
@@ -224,10 +223,11 @@ def decode_capture(members: Mapping[str, bytes], *, cameras: Collection[str] | N
     return Capture(views=views, damages=damages, **values)
 
 
-def _parse_header(name: str, data: bytes) -> Any:
-    """Check the JSON member and return it as a model with Capture's fields."""
+def _parse_header(name: str, data: bytes) -> tuple[Any, dict[str, Any]]:
+    """Check the JSON member and return it as a model with Capture's fields, and as it is."""
     try:
-        version = json.loads(data)["format_version"]
+        plain = json.loads(data)
+        version = plain["format_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise DamagelandError(f"{name} is not the JSON of a capture ({error}); the shard is damaged") from None
     if version not in range(1, FORMAT_VERSION + 1):
@@ -240,7 +240,7 @@ def _parse_header(name: str, data: bytes) -> Any:
         raise DamagelandError(f"{name} does not describe a capture: {error}") from None
     if f"{header.capture_id}.json" != name:
         raise DamagelandError(f"{name} describes capture {header.capture_id!r}: name and capture_id must agree")
-    return header
+    return header, plain
 
 
 def _frozen(value: Any) -> Any:
@@ -352,10 +352,9 @@ def header_of(path: File | Path, members: Mapping[str, bytes]) -> dict[str, Any]
     if name not in members:
         raise DamagelandError(f"{path}: a sample has no {name}, only {sorted(members)}")
     try:
-        _parse_header(name, members[name])
+        return _parse_header(name, members[name])[1]
     except DamagelandError as error:
         raise DamagelandError(f"{path}: {error}") from None
-    return json.loads(members[name])
 
 
 class Sample(dict[str, bytes]):
@@ -392,62 +391,3 @@ def read_members(path: File | Path, *, headers_only: bool = False, digest: Any =
         sample.size = end - sample.offset
     if sample:
         yield sample
-
-
-def read_tar(path: File | Path, *, headers_only: bool = False, digest: Any = None) -> Iterator[tuple[str, bytes, int]]:
-    """Read (name, data, where the member ends) of an uncompressed tar, from front to back; see ``read_members``.
-
-    Blocks are walked here, because Python's reader takes a broken header for the end, and because it is slow.
-    """
-    file = as_file(path)
-    try:
-        with file.open() as stream:
-            size = stream.seek(0, io.SEEK_END)
-            stream.seek(0)
-            yield from _walk(file, stream, size, headers_only, digest)
-    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
-        raise DamagelandError(f"{file} is not a whole tar ({error}): delete it and render it again") from None
-
-
-def _walk(
-    file: File, stream: io.BufferedReader, size: int, headers_only: bool, digest: Any
-) -> Iterator[tuple[str, bytes, int]]:
-    at = 0
-
-    def take(count: int, what: str) -> bytes:
-        nonlocal at
-        if at + count > size:  # asked before reading, since a false size could ask for more memory than there is
-            raise DamagelandError(f"{file} is truncated or damaged at byte {at} ({what}): render it again")
-        data = stream.read(count)
-        at += count
-        if digest is not None:
-            digest.update(data)
-        return data
-
-    while (block := take(tarfile.BLOCKSIZE, "a header is missing")) != _ZEROS:
-        info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-        padded = -(-info.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-        if info.type in (tarfile.XHDTYPE, tarfile.XGLTYPE):  # dates and the like, from other writers
-            _refuse_renaming(file, take(padded, "a header ends early"))
-            continue
-        if not info.isreg() or info.issparse() or info.size < 0 or not _MEMBER.fullmatch(info.name):
-            raise DamagelandError(
-                f"{file}: refused member {info.name!r}: a shard holds plain files, no folders, links or '..'"
-            )
-        if headers_only and not info.name.endswith(".json"):
-            stream.seek(padded, io.SEEK_CUR)
-            at += padded
-            yield info.name, b"", at
-        else:
-            data = take(padded, f"{info.name} ends early")[: info.size]
-            yield info.name, data, at
-    start = at - tarfile.BLOCKSIZE
-    rest = take(max(size - at, tarfile.BLOCKSIZE), "its end is missing")
-    if any(rest):
-        raise DamagelandError(f"{file} is truncated or damaged at byte {start}: delete it and render it again")
-
-
-def _refuse_renaming(file: File, extended: bytes) -> None:
-    """Extended headers may change a member's name, size or kind: those are refused, others say nothing of interest."""
-    if re.search(rb"\d+ (path|linkpath|size|GNU\.sparse[^=]*)=", extended):
-        raise DamagelandError(f"{file}: refused an extended header that renames or resizes a member")

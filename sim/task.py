@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .check import check_shard
 from .errors import DamagelandError, StorageError
-from .files import sha256_of
 from .output import record_shard
 from .shards import shard_name, shard_path
-from .store import NO_SPACE, Store
+from .store import NO_SPACE, Store, as_file
 
 MakeShard = Callable[[int, Path], None]
 """``make_shard(k, out)`` writes ``shard_path(out, k)`` in a local folder, whole or not at all.
@@ -113,17 +113,18 @@ def make_and_record(make_shard: MakeShard, k: int, store: Store) -> None:
     if store.local is not None:
         if not (store.local / ".lock").exists():
             raise StorageError(f"{socket.gethostname()} does not see {store}: use a shared folder or a URL", final=True)
-        _make(make_shard, k, store.local)
-        record_shard(shard_path(store.local, k))
+        path, digest = _make(make_shard, k, store.local)
+        record_shard(path, digest)
         return
     with scratch_folder() as folder:
-        finished = _make(make_shard, k, folder)
-        file = store / finished.name
-        file.publish(finished)
-        record_shard(file, sha256_of(finished))
+        path, digest = _make(make_shard, k, folder)
+        file = store / path.name
+        file.publish(path)
+        record_shard(file, digest)
 
 
-def _make(make_shard: MakeShard, k: int, folder: Path) -> Path:
+def _make(make_shard: MakeShard, k: int, folder: Path) -> tuple[Path, str]:
+    """Make a shard in a local folder, and see that it is sound; return its path and checksum."""
     try:
         make_shard(k, folder)
     except OSError as error:
@@ -137,7 +138,11 @@ def _make(make_shard: MakeShard, k: int, folder: Path) -> Path:
     path = shard_path(folder, k)
     if not path.is_file():
         raise DamagelandError(f"shard {k}: {shard_name(k)} was not written")
-    return path
+    report = check_shard(as_file(path), pixels=False)  # reads it once, as its checksum needs anyway
+    if report.problems:
+        path.unlink()
+        raise DamagelandError(f"shard {k} is not sound, so it is not kept: {'; '.join(report.problems[:3])}")
+    return path, report.digest
 
 
 @contextmanager

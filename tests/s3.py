@@ -1,6 +1,7 @@
 """An S3 server on loopback, so that object storage is tested over a real protocol. Import with ``import s3``."""
 
 import logging
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,6 +25,7 @@ def loopback_s3(*buckets: str) -> Iterator[dict[str, str]]:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
+    urllib.request.urlopen(f"http://{host}:{port}/moto-api/reset", data=b"").close()  # of an earlier server here
     try:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in environment.items():

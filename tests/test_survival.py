@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from damageland.sim.batch import make_one, run_shards
 from damageland.sim.errors import DamagelandError, StorageError
 from damageland.sim.lease import lease
 from damageland.sim.output import check, claim_output, finish, inspect, output_lock, pending_shards
-from damageland.sim.shards import shard_name
+from damageland.sim.shards import shard_name, shard_path, write_shard
 from damageland.sim.store import Store, as_store
+from damageland.sim.task import SCRATCH, Task, own_version, scratch_folder, try_shard
 from s3 import BUCKET, loopback_s3
 
 LOCK = "name: tiny\nseed: 7\n"
@@ -184,6 +186,7 @@ def test_check_names_the_bad_and_render_mends_them(
     (out / f"{shard_name(4)}.sha256").unlink()
     for pixels in (False, True):
         assert inspect(out, pixels=pixels).bad_shards == (shard_name(1), shard_name(3), shard_name(4))
+    assert pending_shards(out, COUNT) == [1, 3, 4] and pending_shards(out, COUNT, trust=True) == [4]
     log = tmp_path / "log"
     log.mkdir()
     run_here(out.url, make=partial(fakes.fake_shard, log=log))
@@ -259,11 +262,31 @@ def test_full_disk(tmp_path: Path, undisturbed: dict[str, bytes]):
     assert bytes_of(as_store(out)) == undisturbed
 
 
+def test_other_versions_and_unseen_folders_stop_a_run(tmp_path: Path):
+    """A worker of another version, or one that does not see the driver's folder, makes nothing and says why."""
+    task = Task(fakes.fake_shard, as_store(tmp_path), own_version())
+    told = try_shard(replace(task, version="damageland 0.0.1"), 0)
+    assert told.fatal and "the driver damageland 0.0.1" in told.trouble and "same versions" in told.trouble
+    told = try_shard(task, 0)
+    assert told.fatal and f"does not see {tmp_path}" in told.trouble
+    assert list(tmp_path.iterdir()) == []
+
+
+def contradictory(k: int, out: Path) -> None:
+    captures = fakes.fake_product(7, k)
+    write_shard(shard_path(out, k), [replace(captures[0], defect_types=()), *captures[1:]])
+
+
+def test_unsound_shards_are_not_recorded(tmp_path: Path):
+    """A shard whose labels contradict each other is refused where it is made, by name, and not tried again."""
+    with pytest.raises(DamagelandError, match=r"shard 0 is not sound.*P000-query: has defect True, but"):
+        make_one(contradictory, 0, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == [".lock"]
+
+
 def test_scratch_of_killed_workers_is_swept(tmp_path: Path, server: dict[str, str], monkeypatch: pytest.MonkeyPatch):
     """Shards for object stores are made in scratch folders; those of the dead go, those of the living stay."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    from damageland.sim.task import SCRATCH, scratch_folder
-
     (tmp_path / f"{SCRATCH}dead").mkdir()
     (tmp_path / f"{SCRATCH}dead" / "half.tar").write_bytes(b"x")
     (tmp_path / f"{SCRATCH}dead.held").touch()
