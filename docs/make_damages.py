@@ -47,8 +47,8 @@ ROWS = (
     (Cell("tear", "corrugated_shipper", 0, 0, 0.22), Cell("tear", "poly_mailer", 0, 2, 0.22)),
     (Cell("hole", "folding_carton", 2, 2, 0.55), Cell("hole", "tin", 0, 0, 0.5)),
     (Cell("spill", "folding_carton", 2, 2, 0.7), Cell("spill", "glass_jar", 2, 2, 0.8)),
-    (Cell("deconstruct", "blister_pack", 1, 1, 0.8), Cell("deconstruct", "folding_carton", 1, 5)),
-    (Cell("open", "tin", 1, 0, 0.9), Cell("open", "corrugated_shipper", 0, 6, 0.9)),
+    (Cell("deconstruct", "blister_pack", 1, 1, 0.62), Cell("deconstruct", "folding_carton", 1, 5)),
+    (Cell("open", "tin", 1, 0, 0.9), Cell("open", "corrugated_shipper", 0, 7, 0.85)),
     (
         Cell("missing", "blister_pack", 0, 0, 0.65, strengths=(0.2, 0.9)),
         Cell("missing", "multipack", 0, 0, strengths=(0.2, 0.9)),

@@ -6,7 +6,7 @@ from functools import cache
 import families
 import numpy as np
 import pytest
-from damageland.generators.damage.crush import CrushConfig, crush, crush_applies, marked_area
+from damageland.generators.damage.crush import SLIGHT_LOSS, CrushConfig, crush, crush_applies, marked_area
 from damageland.generators.damage.outcome import Outcome, UnsolvedError, moved_mm
 from damageland.generators.damage.subject import Subject
 from damageland.generators.mesh import (
@@ -21,7 +21,7 @@ from damageland.generators.mesh import (
 )
 from damageland.generators.pressing.kernels import all_folds
 from damageland.generators.pressing.selfcontact import Neighbours
-from damageland.generators.pressing.shell import Plane, Wall, fold_pairs, press_wall
+from damageland.generators.pressing.shell import Capsule, Plane, Pressed, Wall, fold_pairs, press_wall, release
 from damageland.generators.pressing.sound import put_back
 from damageland.generators.pressing.tools import Site, rigid_cores
 from damageland.generators.products.product import Product
@@ -51,14 +51,14 @@ def only(site: Site) -> CrushConfig:
     return CrushConfig(box_sites={site: 1}, round_sites={site: 1}, soft_sites={site: 1}, dome_sites={site: 1})
 
 
-def solved(made: Product, config: CrushConfig, strength: float, *, deepest: bool = True) -> Outcome:
+def solved(made: Product, config: CrushConfig, strength: float) -> Outcome:
     """The outcome of the first seed that is solved and leaves a dent."""
     for seed in range(SEEDS):
         try:
             done = crush(Subject(made), config, strength, np.random.default_rng(seed))
         except UnsolvedError:
             continue
-        if done.measures["depth_mm"] > 0.5 or not deepest:
+        if done.measures["area_mm2"] > 0:
             return done
     pytest.fail(f"{made.item_identifier}: no dent in {SEEDS} seeds")
 
@@ -219,7 +219,7 @@ def test_rigid_motion_is_undone():
 @pytest.mark.parametrize(("family", "most"), [("tin", 0.027), ("beverage_can", 0.027), ("pet_bottle", 0.03)])
 @pytest.mark.parametrize("seed", range(2))
 def test_full_sealed_containers_keep_their_volume(family: str, most: float, seed: int):
-    """However hard they are pressed, they lose no more than some 2.5 %; emptied, the same push takes much more."""
+    """However hard they are pressed, they lose no more than some 2.5 %; of metal, emptied, they lose more."""
     made = families.product(family)
     volume = 1e6 * enclosed_volume(made.sheets[0].vertices, made.sheets[0].faces)
     config = only("side")
@@ -231,7 +231,8 @@ def test_full_sealed_containers_keep_their_volume(family: str, most: float, seed
             pytest.skip("this seed is resampled")
         lost.append(done.measures["volume_loss_ml"])
     assert 0 < lost[0] <= most * volume
-    assert lost[1] >= lost[0]
+    if family != "pet_bottle":  # nothing keeps an empty one from springing back
+        assert lost[1] >= lost[0]
 
 
 @pytest.mark.parametrize("site", ["corner", "edge", "face", "top"])
@@ -319,7 +320,8 @@ def test_measures_do_not_depend_on_how_finely_the_result_is_divided(family: str)
     assert done.measures["area_mm2"] == pytest.approx(1e6 * marked_area(fine, DEFORMATION), rel=1e-9)
     assert done.measures["depth_mm"] == pytest.approx(moved_mm(fine).max(), rel=1e-9)
     lost = enclosed_volume(fine.rest, fine.faces) - enclosed_volume(fine.vertices, fine.faces)
-    assert done.measures["volume_loss_ml"] == pytest.approx(max(0.0, 1e6 * lost), rel=1e-6, abs=1e-9)
+    told = lost if lost >= SLIGHT_LOSS * enclosed_volume(fine.rest, fine.faces) else 0.0
+    assert done.measures["volume_loss_ml"] == pytest.approx(1e6 * told, rel=1e-6, abs=1e-9)
     labelled = marked_faces_share(fine)
     assert labelled == pytest.approx(done.measures["area_mm2"], rel=0.2)
 
@@ -345,10 +347,52 @@ def card(cells: int = 20, side: float = 0.08) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([side * (st - 0.5), np.zeros((len(st), 1))], axis=1), faces.astype(np.int64)
 
 
+def pressed_once(wall: Wall, tool: Plane | Capsule, travel_m: float) -> Pressed:
+    (halt,) = press_wall(wall, tool, [travel_m])
+    return release(halt)
+
+
+def bent_strip(depth_m: float) -> np.ndarray:
+    """A strip that sticks out 14 mm after its end was pressed down and let go."""
+    st, faces = grid(10, 4)
+    vertices = np.concatenate([[0.04, 0.016] * (st - 0.5), np.zeros((len(st), 1))], axis=1)
+    held = np.where(vertices[:, 0] < 0.0035, 0.0, 1.0)
+    spring = replace(CARD, yield_curvature_per_m=60.0, softening=5.0)
+    bar = Capsule(np.array([0.019, -0.03, 0.0045]), np.array([0.019, 0.03, 0.0045]), -Z, 0.004)
+    pressed = pressed_once(Wall(vertices, faces.astype(np.int64), spring, held), bar, depth_m + 0.0005)
+    assert pressed.travel_m == pytest.approx(depth_m + 0.0005)
+    return pressed.vertices[vertices[:, 0] > 0.0195, 2]
+
+
+def test_a_strip_springs_back_unless_it_is_bent_sharply():
+    """Bent within its yield curvature (60 per m; 4 mm at 14 mm bend it by some 40 at most) it comes back, else not."""
+    np.testing.assert_allclose(bent_strip(0.004), 0.0, atol=0.0003)
+    assert (bent_strip(0.012) < -0.005).all()
+
+
+def test_a_free_press_travels_all_the_way():
+    """Where nothing resists, the tool comes to its end and takes the sheet along, unfolded and no further."""
+    vertices, faces = card()
+    pressed = pressed_once(Wall(vertices, faces, CARD, np.ones(len(vertices))), Plane(Z, 0.0), 0.035)
+    assert pressed.travel_m == pytest.approx(0.035)
+    np.testing.assert_allclose(pressed.vertices - vertices, [[0, 0, -0.035]] * len(vertices), atol=0.0003)
+    assert not pressed.plastic_rad.any()
+
+
+def test_a_weak_press_is_the_beginning_of_a_strong_one():
+    """What a stop leaves is the same to the bit whether the tool would have gone on or not."""
+    vertices, faces = card()
+    wall = Wall(vertices, faces, CARD, np.where(np.abs(vertices[:, 0]) > 0.035, 0.0, 1.0))
+    bar = Capsule(np.array([0.0, -0.01, 0.007]), np.array([0.0, 0.01, 0.007]), -Z, 0.006)
+    short, long = press_wall(wall, bar, [0.002, 0.004]), press_wall(wall, bar, [0.002, 0.004, 0.006])
+    np.testing.assert_array_equal(release(short[-1]).vertices, release(long[1]).vertices)
+    np.testing.assert_array_equal(release(long[1]).vertices, release(long[1]).vertices)
+
+
 def test_nothing_moves_that_is_not_touched():
     """A tool that stops short of a sheet leaves it alone to the bit."""
     vertices, faces = card()
-    (pressed,) = press_wall(Wall(vertices, faces, CARD, np.ones(len(vertices))), Plane(Z, 0.02), [0.019])
+    pressed = pressed_once(Wall(vertices, faces, CARD, np.ones(len(vertices))), Plane(Z, 0.02), 0.019)
     np.testing.assert_array_equal(pressed.vertices, vertices)
     assert not pressed.plastic_rad.any()
 
@@ -376,7 +420,7 @@ def test_a_folded_card_does_not_pass_through_itself():
     held = np.where(vertices[:, 0] < -0.045, 0.0, 1.0)
     tool = Plane(np.array([1.0, 0, 0.15]) / np.hypot(1, 0.15), 0.051)
     soft = replace(CARD, yield_curvature_per_m=8.0)
-    (pressed,) = press_wall(Wall(vertices, faces, soft, held), tool, [0.051])
+    pressed = pressed_once(Wall(vertices, faces, soft, held), tool, 0.051)
     through = Neighbours(vertices, faces, 0.004).crossing(pressed.vertices, np.ones(len(faces), bool))
     assert through.sum() <= 0.005 * len(faces)
     assert np.ptp(pressed.vertices[:, 2]) > 0.01

@@ -1,5 +1,6 @@
 """Crush and dent: drops on corner, edge or rim, bars and balls, a stack's weight. Yields ``deformation``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from ...sim.scene import KINDS
 from ..mesh import Sheet, boundary_half_edges, enclosed_volume, face_areas
 from ..pressing.follow import follow_wall, gives_way
 from ..pressing.kernels import all_folds
-from ..pressing.shell import FIXED_ORDER_SEED, Capsule, Plane, Pressed, Wall, fold_pairs, press_wall
+from ..pressing.shell import FIXED_ORDER_SEED, Capsule, Halt, Plane, Pressed, Wall, fold_pairs, press_wall, release
 from ..pressing.sound import Limits, fault_of, lay_down, put_back
 from ..pressing.tools import (
     BAR_GAP_M,
@@ -43,11 +44,15 @@ FLAT_SHARE = 0.35
 """What is flat is pushed in by this share of what a box of its width would be."""
 TIGHT_SHARE, DOME_SHARE = 0.15, 0.55
 """A wall less of which is free of rigid contents cannot be pushed in."""
-STOPS = (0.06, 0.15, 0.3, 0.5, 0.75)
+STOPS = (0.15, 0.3, 0.5, 0.75)
 """Strengths at which it is looked at what a stronger press would leave if it went no further."""
 RISING = {"flow_rad": 1e-3, "volume_loss_ml": 0.005, "area_mm2": 1.0}
 FALL = 0.005
 """Measures that rise with strength: each may fall by this share, and by this little, between two looks."""
+RECOIL = 1.15
+"""A measure is at most so many times larger once the tool is gone: dents spring back, but folds flow on."""
+SLIGHT_LOSS = 1e-3
+"""Less of the volume is no loss: walls that bulge around a dent swell a package by as much."""
 STRUTS_PER_VERTEX, STRUT_REACH = 8, 3.6
 
 
@@ -116,6 +121,7 @@ class _Press:
     cores: Float[np.ndarray, "k 2 3"]
     limit_mm: float
     """What moved further is labelled."""
+    config: CrushConfig
 
 
 @dataclass(frozen=True)
@@ -181,7 +187,7 @@ def _kept_mesh(sheet: Sheet) -> tuple[Int[np.ndarray, "f 3"], Int[np.ndarray, " 
     return inverse.reshape(-1, 3), used
 
 
-def _wall(press: _Press, config: CrushConfig) -> Wall:
+def _wall(press: _Press) -> Wall:
     """What is left of a sheet, held up by what it holds."""
     sheet, product = press.sheet, press.subject.product
     faces, used = _kept_mesh(sheet)
@@ -193,46 +199,63 @@ def _wall(press: _Press, config: CrushConfig) -> Wall:
         _mobility(sheet, press.tool)[used],
         press.cores,
         _floor(press.subject, sheet),
-        least_volume(product, sheet, config),
+        least_volume(product, sheet, press.config),
         _struts(product, vertices, faces, spacing),
     )
 
 
-def _solve(press: _Press, stops_m: list[float], config: CrushConfig) -> _Dent:
+def _dent(press: _Press, wall: Wall, pressed: Pressed) -> _Dent:
+    sheet = press.sheet
+    _, used = _kept_mesh(sheet)
+    moved = sheet.vertices.copy()
+    moved[used] = lay_down(put_back(pressed.vertices, wall.vertices), wall.floor)
+    after = _labelled(sheet, moved, pressed, press.limit_mm, press.config)
+    return _Dent(after, _measure(sheet, after, _crease_length(sheet, pressed)), pressed.travel_m)
+
+
+def _left(press: _Press, wall: Wall, halts: Sequence[Halt], most: Sequence[dict[str, float]]) -> _Dent | str:
+    """What the last of the halts leaves, or an earlier one if no sheet can lie so or a measure would have gone back.
+
+    ``most`` bounds what the earlier ones can leave: if the last one leaves more, they need not be looked at. If none
+    will do, says what is wrong with the last.
+    """
+    config = press.config
+    limits = Limits(config.most_strain, config.most_area_change, config.most_crossing)
+    dent = _dent(press, wall, release(halts[-1]))
+    _, used = _kept_mesh(press.sheet)
+    fault = fault_of(wall, dent.after.vertices[used], limits)
+    if len(halts) == 1:
+        return fault or dent
+    if fault is None and all(dent.measures[name] >= bound[name] for bound in most for name in bound):
+        return dent
+    before = _left(press, wall, halts[:-1], most[:-1])
+    if isinstance(before, str):
+        return fault or dent
+    return before if fault is not None or _falls(before.measures, dent.measures) else dent
+
+
+def _solve(press: _Press, stops_m: list[float]) -> _Dent:
     """The sheet after a press, with its measures.
 
-    A press is the beginning of every stronger one. What it leaves is looked at at stops on the way, and counts only if
-    a sheet can lie so and nothing that was measured before has gone back. So a stronger press does not do less.
+    A press is the beginning of every stronger one. What it would leave at stops on the way counts too: the last state
+    is taken in which a sheet can lie and in which nothing has gone back. So a stronger press does not do less.
 
     Raises:
         UnsolvedError: it never came to such an end.
     """
-    wall, kept, fault = _wall(press, config), None, ""
-    _, used = _kept_mesh(press.sheet)
-    limits = Limits(config.most_strain, config.most_area_change, config.most_crossing)
-    tool = (
-        widest_reach(press.tool, press.sheet.mechanics.spacing_mm / 1000)
-        if isinstance(press.tool, Capsule)
-        else press.tool
-    )
+    wall = _wall(press)
+    tool = widest_reach(press.tool, press.sheet.mechanics.spacing_mm / 1000)
     gap = BAR_GAP_M if isinstance(tool, Capsule) else 0.0
-    for pressed in press_wall(wall, tool, [gap + stop for stop in stops_m]):
-        if not np.isfinite(pressed.vertices).all():
-            fault = "the crush came to no finite end"
-            break
-        moved = press.sheet.vertices.copy()
-        moved[used] = lay_down(put_back(pressed.vertices, wall.vertices), wall.floor)
-        refused = fault_of(wall, moved[used], limits)
-        if refused is not None:
-            fault = refused
-            continue
-        after = _labelled(press.sheet, moved, pressed, press.limit_mm, config)
-        measures = _measure(press.sheet, after, _crease_length(press.sheet, pressed))
-        if kept is None or not _falls(kept.measures, measures):
-            kept = _Dent(after, measures, max(0.0, pressed.travel_m - gap))
-    if kept is None:
-        raise UnsolvedError(f"{press.subject.product.item_identifier}: {fault}.")
-    return kept
+    halts = press_wall(wall, tool, [gap + stop for stop in stops_m])
+    name = press.subject.product.item_identifier
+    if not np.isfinite(halts[-1].pressed.vertices).all():
+        raise UnsolvedError(f"{name}: the crush came to no finite end.")
+    loaded = [_dent(press, wall, halt.pressed).measures for halt in halts[:-1]]
+    most = [{key: RECOIL * measures[key] for key in RISING if key in measures} for measures in loaded]
+    dent = _left(press, wall, halts, most)
+    if isinstance(dent, str):
+        raise UnsolvedError(f"{name}: {dent}.")
+    return replace(dent, travel_m=max(0.0, dent.travel_m - gap))
 
 
 def _falls(before: dict[str, float], now: dict[str, float]) -> bool:
@@ -270,7 +293,8 @@ def _measure(before: Sheet, after: Sheet, flow_m: float) -> dict[str, float]:
     }
     if _closed(before.faces):  # an open cover or card encloses nothing
         lost = enclosed_volume(before.vertices, before.faces[kept]) - enclosed_volume(after.vertices, after.faces[kept])
-        measures["volume_loss_ml"] = max(0.0, 1e6 * lost)  # a shallow dent elsewhere may swell it by as little
+        slight = lost < SLIGHT_LOSS * enclosed_volume(before.vertices, before.faces[kept])
+        measures["volume_loss_ml"] = 0.0 if slight else 1e6 * lost
     return measures
 
 
@@ -315,7 +339,7 @@ def crush(subject: Subject, config: CrushConfig, strength: float, rng: np.random
     dent = _Dent(sheet, _measure(sheet, sheet, 0.0), min(push, room))
     if strength > 0 and room > 0:
         stops = [min(stop * furthest, room) for stop in (*(s for s in STOPS if s < strength), strength)]
-        dent = _solve(_Press(subject, sheet, strike.tool, cores, limit), sorted(set(stops)), config)
+        dent = _solve(_Press(subject, sheet, strike.tool, cores, limit, config), sorted(set(stops)))
     return Outcome(
         product=follow_wall(
             product, dent.after, limit_m=limit / 1000, kind="deformation", bit=DEFORMATION, index=index

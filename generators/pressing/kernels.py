@@ -65,7 +65,7 @@ def all_folds(x, folds):
 
 @nb.njit(cache=True)
 @no_type_check
-def _relax_folds(p, w, folds, chosen, count, rest, weight, cap, g):
+def _relax_folds(p, w, folds, chosen, count, rest, weight, haste, cap, g):
     for n in range(count):
         h = chosen[n]
         s, c, ok = _fold(p, folds[h], g, True)
@@ -77,7 +77,7 @@ def _relax_folds(p, w, folds, chosen, count, rest, weight, cap, g):
             total += w[folds[h, k]] * (g[k, 0] * g[k, 0] + g[k, 1] * g[k, 1] + g[k, 2] * g[k, 2])
         if total < 1e-20:
             continue
-        step = -miss / total * weight[h]
+        step = -miss / total * min(1.0, haste * weight[h])
         largest = 0.0
         for k in range(4):
             largest = max(largest, g[k, 0] * g[k, 0] + g[k, 1] * g[k, 1] + g[k, 2] * g[k, 2])
@@ -318,8 +318,8 @@ def overstrained(x, edges, chosen, count, struts, length):
 
 @nb.njit(cache=True)
 @no_type_check
-def relax(x, before, p, w, faces, edges, length, folds, rest, weight, awake, lists, counts, least, spacing, edge_sweeps,
-          damping, g, pull):  # fmt: skip
+def relax(x, before, p, w, faces, edges, length, folds, rest, weight, haste, awake, lists, counts, least, spacing,
+          edge_sweeps, damping, g, pull):  # fmt: skip
     """First half of a step: move on, bend and stretch back, refill. Returns what is missing of the least volume."""
     short = 0.0
     for n in range(counts[0]):
@@ -327,7 +327,7 @@ def relax(x, before, p, w, faces, edges, length, folds, rest, weight, awake, lis
         for m in range(3):
             p[v, m] = x[v, m] + damping * (x[v, m] - before[v, m])
             before[v, m] = x[v, m]
-    _relax_folds(p, w, folds, lists[2], counts[2], rest, weight, CAP * spacing, g)
+    _relax_folds(p, w, folds, lists[2], counts[2], rest, weight, haste, CAP * spacing, g)
     if least > 0:
         short = _refill(p, w, awake, faces, least, SWELL * spacing, pull)
     for _ in range(edge_sweeps):

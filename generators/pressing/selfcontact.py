@@ -256,7 +256,7 @@ class Neighbours:
 
     def __init__(self, pristine: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"], spacing: float) -> None:
         self.pristine, self.faces = pristine, faces
-        self.size, self.longest = 1.5 * spacing, max(1.05 * longest_edge(pristine, faces), spacing)
+        self.size, self.longest = 2.2 * spacing, max(1.05 * longest_edge(pristine, faces), spacing)
         self.start, self.entry = np.zeros(TABLE + 1, np.int64), np.zeros(MOST_CELLS * len(faces), np.int64)
         self.box, self.foot = np.zeros((len(faces), 6)), np.zeros(7)
         room = 30 * len(pristine)

@@ -5,7 +5,7 @@ with the dihedral fold of Bridson et al., "Simulation of Clothing with Folds and
 folds are relaxed, hence dents are controlled by geometry, not calibrated in newtons.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import no_type_check
 
@@ -21,7 +21,7 @@ FIXED_ORDER_SEED = 20260901
 """Constraints are relaxed in one shuffled order, the same for all, so that sweeps favour no direction of the mesh."""
 REFRESH = 8
 """Steps after which it is looked up again what moves, and what is close to what."""
-STILL = 1e-3
+STILL = 2e-3
 """A vertex that moved less than this share of the spacing since the last look is asleep."""
 GIVE = 0.002
 """Share of its volume by which a full package may be squeezed for a moment before the tool waits."""
@@ -52,15 +52,21 @@ class Capsule:
 class Pressing:
     """How a press is stepped. A step is a fixed length, so that a weak push is the beginning of a strong one."""
 
-    step_share: float = 0.06
+    step_share: float = 0.07
     """Way of the tool per step, as a share of the sheet's spacing."""
-    rest_steps: int = 40
+    rest_steps: int = 64
     """At most so many steps after the tool has left, in which elastic folds spring back."""
-    edge_sweeps: int = 4
+    haste: float = 2.0
+    """They are so much stiffer then, which brings them to the same rest in fewer steps."""
+    settled: float = 0.01
+    """Folds that swing with less than this share of the largest swing have come to rest."""
+    edge_sweeps: int = 3
     yield_rate: float = 0.25
     """Share of what a fold is bent beyond its limit that stays, per step: a wave that passes leaves no crease."""
     stall: int = 24
     """A tool that waited for so many steps leaves."""
+    patience: int = 160
+    """So does one that waited for so many in all, though the wall gave way little by little."""
     most_strained: float = 0.03
     """A tool waits while more than this share of the edges is strained by 2 % or more."""
     most_crossing: float = 0.0025
@@ -182,7 +188,7 @@ class _Solve:
         self.awake, self.moving = np.zeros(vertices, bool), np.zeros(vertices, bool)
         self.lists, self.counts = np.zeros((3, max(vertices, edges, folds)), np.int64), np.zeros(3, np.int64)
         self.g, self.out, self.pull = np.zeros((4, 3)), np.zeros(3), np.zeros((vertices, 3))
-        self.swing = 0.0
+        self.swing, self.largest, self.resting = 0.0, 0.0, False
 
     @property
     def spacing(self) -> float:
@@ -200,6 +206,7 @@ class _Solve:
         now = (self.x, self.before, self.seen, self.rest, self.weight, self.plastic, self.length)
         for array, then in zip(now, state, strict=True):
             array[:] = then
+        self.p[:] = self.x  # steps leave alone what sleeps
 
     def waking_faces(self) -> Bool[np.ndarray, " f"]:
         """Faces that may be in motion."""
@@ -223,8 +230,8 @@ class _Solve:
         wall, how = self.wall, self.pressing
         short = relax(
             self.x, self.before, self.p, self.w, wall.faces, self.edges, self.length, self.folds, self.rest,
-            self.weight, self.awake, self.lists, self.counts, wall.least_m3, self.spacing, how.edge_sweeps,
-            how.damping if here else 1.0, self.g, self.pull,
+            self.weight, 1.0 if here else how.haste, self.awake, self.lists, self.counts, wall.least_m3, self.spacing,
+            how.edge_sweeps, how.damping if here else 1.0, self.g, self.pull,
         )  # fmt: skip
         self.near.part(self.p, self.w)
         moved = settle(
@@ -235,6 +242,8 @@ class _Solve:
         )  # fmt: skip
         if not here:
             if moved < self.swing:  # kinetic damping: what swings back is stopped where it is fastest
+                self.largest = max(self.largest, self.swing)
+                self.resting = self.swing < self.pressing.settled * self.largest
                 self.before[:], self.swing = self.x, 0.0
             else:
                 self.swing = moved
@@ -272,47 +281,58 @@ def _prepare(wall: Wall, tool: Plane | Capsule, pressing: Pressing) -> _Solve:
     )
 
 
-def _release(solve: _Solve, at: float) -> Pressed:
-    """What is left if the tool is taken away now; the press itself stays as it is."""
-    before = solve.state()
-    solve.before[:], solve.swing = solve.x, 0.0  # a tool that is drawn back does not fling
+@dataclass(frozen=True)
+class Halt:
+    """A press at a stop, with the tool still there."""
+
+    pressed: Pressed
+    solve: _Solve
+    state: tuple[np.ndarray, ...]
+
+
+def release(halt: Halt) -> Pressed:
+    """What is left if the tool is taken away at a stop."""
+    solve = halt.solve
+    solve.go_back(halt.state)
+    solve.swing, solve.largest, solve.resting = 0.0, 0.0, False
+    solve.before[:] = solve.x  # a tool that is drawn back does not fling
     for step in range(solve.pressing.rest_steps):
         if step % REFRESH == 0:
             solve.look(here=False)
-            if solve.counts[0] == 0:
+            if solve.counts[0] == 0 or solve.resting:
                 break
         solve.step(here=False)
-    left = Pressed(solve.x.copy(), solve.folds, solve.plastic.copy(), at)
-    solve.go_back(before)
-    return left
+    return Pressed(solve.x.copy(), solve.folds, solve.plastic.copy(), halt.pressed.travel_m)
 
 
 def press_wall(
     wall: Wall, tool: Plane | Capsule, stops_m: Sequence[float], pressing: Pressing = Pressing()
-) -> Iterator[Pressed]:
-    """Push a tool into a wall; yield what it leaves if it is taken away after each of these rising travels.
+) -> list[Halt]:
+    """Push a tool into a wall, with stops after these rising travels.
 
     What comes of a stop does not depend on later ones. The tool waits while the contents are squeezed or the wall is
-    strained; if that does not end, it is taken away where it is and does not come to the stops that are left.
+    strained; if that does not end, it halts where it is and does not come to the stops that are left.
     """
-    solve = _prepare(wall, tool, pressing)
+    solve, halts = _prepare(wall, tool, pressing), []
     start, way = _path(tool)
-    at, waited, step, strained, short = 0.0, 0, 0, 0, 0.0
+    at, waited, waits, step, strained, least, short = 0.0, 0, 0, 0, 0, 0, 0.0
     for stop in stops_m:
-        while True:
+        while waited <= pressing.stall and waits <= pressing.patience:
             free = short <= GIVE * wall.least_m3 and strained <= pressing.most_strained * len(solve.edges)
             if at >= stop and free:
                 break
-            waited = 0 if free else waited + 1
-            if waited > pressing.stall:
-                yield _release(solve, at)
-                return
+            waited, waits = (0, waits) if free else (waited + 1, waits + 1)
             if free:
+                least = len(solve.edges)
                 at = min(stop, at + pressing.step_share * solve.spacing)
                 solve.tool = start + at * way
             if step % REFRESH == 0:
-                last, strained = strained, solve.look(here=True)
-                waited = 0 if strained < last else waited  # it gives way
+                strained = solve.look(here=True)
+                waited = 0 if strained < least else waited  # it gives way
+                least = min(least, strained)
             step += 1
             short = solve.step(here=True)
-        yield _release(solve, at)
+        halts.append(Halt(Pressed(solve.x.copy(), solve.folds, solve.plastic.copy(), at), solve, solve.state()))
+        if waited > pressing.stall or waits > pressing.patience:
+            break
+    return halts
