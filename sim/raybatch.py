@@ -8,7 +8,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +24,10 @@ RESOURCE_WAIT_S = 300.0
 LOOK_EVERY_S = 1.0
 OBJECT_STORE_BYTES = 100 * 2**20
 """Of a cluster that is started here; nothing large passes through it."""
+
+
+_Note = tuple[int, str, int]
+"""Attempt at a shard, worker, captures made so far."""
 
 
 def load_ray() -> Any:
@@ -58,7 +63,8 @@ class RayEngine:
         self._tries: dict[Any, int] = {}
         self._began: dict[int, float] = {}
         self._overdue: set[int] = set()
-        self._notes: dict[int, tuple[str, int]] = {}
+        self._notes: dict[int, _Note] = {}
+        self._attempts: Counter[int] = Counter()
         self._looked_at, self._unfit_since = 0.0, None
         self._was_open = False
 
@@ -112,7 +118,8 @@ class RayEngine:
         """Queue a shard."""
         self._notes.pop(k, None)
         self._began.pop(k, None)
-        self._tries[self._make.remote(self._task, k, self._board)] = k
+        self._attempts[k] += 1
+        self._tries[self._make.remote(self._task, k, self._attempts[k], self._board)] = k
 
     def poll(self, timeout_s: float) -> list[Told]:
         """Return the shards that ended, killing those that take too long."""
@@ -128,9 +135,10 @@ class RayEngine:
     def _look(self) -> None:
         """Read the board, kill what is overdue, and see whether what waits can ever be placed."""
         try:
-            self._notes = self.ray.get(self._board.read.remote(), timeout=5.0)
+            notes = self.ray.get(self._board.read.remote(set(self._tries.values())), timeout=5.0)
         except self.ray.exceptions.RayError:  # it is being restarted on another node
             return
+        self._notes = {k: note for k, note in notes.items() if note[0] == self._attempts[k]}
         now = time.monotonic()
         for ref, k in self._tries.items():
             if k not in self._notes:
@@ -159,7 +167,7 @@ class RayEngine:
 
     def _tell(self, ref: Any) -> Told:
         k, errors = self._tries.pop(ref), self.ray.exceptions
-        worker, overdue = self._notes.pop(k, ("", 0))[0], k in self._overdue
+        worker, overdue = self._notes.pop(k, (0, "", 0))[1], k in self._overdue
         self._overdue.discard(k)
         self._began.pop(k, None)
         try:
@@ -180,7 +188,7 @@ class RayEngine:
     def working(self) -> dict[int, Working]:
         """Return the shards in the making."""
         handed = set(self._tries.values())
-        return {k: Working(worker, count) for k, (worker, count) in self._notes.items() if k in handed}
+        return {k: Working(worker, count) for k, (_, worker, count) in self._notes.items() if k in handed}
 
     def close(self) -> None:
         """Cancel what is left, and leave the cluster; one that was started here is stopped."""
@@ -222,34 +230,29 @@ class _Board:
     """An actor on which workers note what they are at, for the driver's progress and time limits."""
 
     def __init__(self) -> None:
-        self.notes: dict[int, tuple[str, int]] = {}
+        self.notes: dict[int, _Note] = {}
 
-    def note(self, k: int, worker: str, captures: int) -> None:
-        self.notes[k] = worker, captures
+    def note(self, k: int, note: "_Note") -> None:
+        self.notes[k] = note
 
-    def clear(self, k: int) -> None:
-        self.notes.pop(k, None)
-
-    def read(self) -> dict[int, tuple[str, int]]:
+    def read(self, wanted: set[int]) -> "dict[int, _Note]":
+        self.notes = {k: note for k, note in self.notes.items() if k in wanted}
         return self.notes
 
 
-def _work(task: Task, k: int, board: Any) -> Told:
-    count_captures_with(_counter(k, board))
+def _work(task: Task, k: int, attempt: int, board: Any) -> Told:
+    worker, captures, noted = worker_name(), 0, time.monotonic()
+    board.note.remote(k, (attempt, worker, 0))
+
+    def count() -> None:
+        nonlocal captures, noted
+        captures += 1
+        if time.monotonic() - noted >= LOOK_EVERY_S:  # nobody looks more often
+            noted = time.monotonic()
+            board.note.remote(k, (attempt, worker, captures))
+
+    count_captures_with(count)
     try:
         return try_shard(task, k)
     finally:
         count_captures_with(None)
-        board.clear.remote(k)
-
-
-def _counter(k: int, board: Any) -> Callable[[], None]:
-    worker, captures = worker_name(), 0
-    board.note.remote(k, worker, 0)
-
-    def count() -> None:
-        nonlocal captures
-        captures += 1
-        board.note.remote(k, worker, captures)
-
-    return count
