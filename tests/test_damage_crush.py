@@ -217,8 +217,7 @@ def test_rigid_motion_is_undone():
 
 
 @pytest.mark.parametrize(("family", "most"), [("tin", 0.027), ("beverage_can", 0.027), ("pet_bottle", 0.03)])
-@pytest.mark.parametrize("seed", range(2))
-def test_full_sealed_containers_keep_their_volume(family: str, most: float, seed: int):
+def test_full_sealed_containers_keep_their_volume(family: str, most: float):
     """However hard they are pressed, they lose no more than some 2.5 %; of metal, emptied, they lose more."""
     made = families.product(family)
     volume = 1e6 * enclosed_volume(made.sheets[0].vertices, made.sheets[0].faces)
@@ -226,7 +225,7 @@ def test_full_sealed_containers_keep_their_volume(family: str, most: float, seed
     lost = []
     for fill in (made.fill_ml, 0.0):
         try:
-            done = crush(Subject(replace(made, fill_ml=fill)), config, 1.0, np.random.default_rng(seed + 3))
+            done = crush(Subject(replace(made, fill_ml=fill)), config, 1.0, np.random.default_rng(3))
         except UnsolvedError:
             pytest.skip("this seed is resampled")
         lost.append(done.measures["volume_loss_ml"])
@@ -274,7 +273,7 @@ def test_a_cap_moves_without_bending():
     made = families.product("pet_bottle")
     cap = next(k for k, part in enumerate(made.contents) if part.name == "cap")
     moved = 0
-    for seed in range(4):
+    for seed in range(2):
         try:
             done = crush(Subject(made), only("side"), 1.0, np.random.default_rng(seed))
         except UnsolvedError:
