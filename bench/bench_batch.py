@@ -116,7 +116,7 @@ def _copies(k: int, out: Path, *, captures: list[Capture], count: int) -> None:
     write_shard(shard_path(out, k), (replace(c, reference_ids=()) for c in numbered))
 
 
-def bench_check(captures: list[Capture], *, per_shard: int = 150, shards: int = 2) -> list[Line]:
+def bench_check(captures: list[Capture], *, per_shard: int = 100, shards: int = 6) -> list[Line]:
     """The check without pixels of a set of copies of real captures, all in the page cache."""
     with tempfile.TemporaryDirectory() as folder:
         claim_output(folder, "name: bench\n")
