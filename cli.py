@@ -71,7 +71,9 @@ def render(
     check_inputs(plan)
     if dry_run:
         from .generators.estimate import describe, estimate
+        from .sim.store import as_store
 
+        as_store(out)  # a place that cannot be is told now, not after the estimate
         print(describe(estimate(plan), workers=workers or 2))
     elif number is not None:
         _render_one(plan, number, out)

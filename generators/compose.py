@@ -17,9 +17,8 @@ from .damage.subject import Subject
 from .mesh import finish_sheet
 from .mishap import Mishap, draw_mishap
 from .products.product import Product
-from .recipe import Plan, Recipe, Unit, build_product, design_of, locate
+from .recipe import Plan, Recipe, Unit, build_product, design_of, is_damaged, locate
 from .rest import lay_down
-from .spread import spread_of
 from .wear import benign, print_lookalike
 
 
@@ -125,8 +124,7 @@ def compose(plan: Plan, index: int) -> Composed:
     clutter = () if unit.reference else _draw_clutter(recipe, index, item, booth)
     tags = tuple(sorted({"dust" if part.name == "dust" else "extras" for part in clutter}))
     pristine = replace(item, parts=(*item.parts, *clutter))
-    damaged = not unit.reference and spread_of(recipe.seed, index).damaged < recipe.damaged_share
-    if not damaged:
+    if not is_damaged(recipe, index):
         return Composed(unit, product, pristine, None, Mishap(()), booth, pose, tags)
     walls = tuple(part for part in booth.parts if part.name != "tray")
     subject = Subject(product, pose, _tray_size(booth), (*walls, *clutter))

@@ -10,7 +10,7 @@ from ..sim.progress import amount, duration
 from ..sim.seed import generator_for
 from ..sim.shards import encode_capture
 from .compose import compose
-from .recipe import Plan, Recipe, reference_count, shard_count, unit_count
+from .recipe import Plan, Recipe, is_damaged, reference_count, shard_count, unit_count
 from .shoot import renderer_of, shoot
 
 SAMPLES_PER_KIND = 3
@@ -61,7 +61,7 @@ def estimate(plan: Plan, *, samples: int = SAMPLES_PER_KIND) -> Estimate:
     for name, units in _expected_units(recipe).items():
         indices = list(_find(recipe, name, samples))
         if units and indices:
-            kinds.append(_measure(plan, name, units, indices, warm_up=not kinds))
+            kinds.append(_measure(plan, name, units, indices))
     return Estimate(recipe.captures, damaged, references, shard_count(recipe), tuple(kinds))
 
 
@@ -115,13 +115,11 @@ def _name(recipe: Recipe, index: int) -> str:
     renderer = renderer_of(recipe, index)
     if index < reference_count(recipe):
         return f"{renderer} references"
-    damaged = generator_for(recipe.seed, index, "label").random() < recipe.damaged_share  # as compose draws it
-    return f"{renderer} captures, {'damaged with twin' if damaged else 'sound'}"
+    return f"{renderer} captures, {'damaged with twin' if is_damaged(recipe, index) else 'sound'}"
 
 
-def _measure(plan: Plan, name: str, units: float, indices: list[int], *, warm_up: bool) -> Kind:
-    if warm_up:
-        shoot(plan, compose(plan, indices[0]))  # compiles kernels and loads typefaces, once per worker
+def _measure(plan: Plan, name: str, units: float, indices: list[int]) -> Kind:
+    shoot(plan, compose(plan, indices[0]))  # what happens once per worker: kernels, typefaces, Blender
     size, start = 0, time.perf_counter()
     for index in indices:
         for capture in shoot(plan, compose(plan, index)):

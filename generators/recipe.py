@@ -368,6 +368,11 @@ def locate(recipe: Recipe, index: int) -> Unit:
     return _reference(recipe, index) if index < references else _query(recipe, index, index - references)
 
 
+def is_damaged(recipe: Recipe, index: int) -> bool:
+    """Whether a damage is drawn for unit ``index``; in the end its solver may fail, or no camera may see it."""
+    return index >= reference_count(recipe) and spread_of(recipe.seed, index).damaged < recipe.damaged_share
+
+
 def _reference(recipe: Recipe, index: int) -> Unit:
     place, k = divmod(index, recipe.gallery)
     for spec in recipe.products:

@@ -56,6 +56,15 @@ def test_numbers_belong_to_the_unit_alone():
     assert all(0 <= value < 1 for value in spread_of(3, 10**8))
 
 
+def test_as_many_are_damaged_as_asked_and_no_reference():
+    """Any run of units has the recipe's share of damaged ones to within two; galleries have none."""
+    recipe = PLAN.recipe.model_copy(update={"damaged_share": 0.3})
+    first = reference_count(recipe)
+    assert not any(is_damaged(recipe, index) for index in range(first))
+    for start in (first, first + 57, first + 1000):
+        assert sum(is_damaged(recipe, start + k) for k in range(100)) == pytest.approx(30, abs=2)
+
+
 def test_pick_follows_the_weights():
     """A point falls on the weight it lies on; nothing is ever picked that weighs nothing."""
     assert [pick((1, 0, 3), p) for p in (0.0, 0.2499, 0.25, 0.9999999999999999)] == [0, 0, 2, 2]
