@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from damageland.generators.recipe import ASSETS, locate, read_plan, reference_count, split_of
+from damageland.generators.recipe import ASSETS, is_damaged, locate, read_plan, reference_count, split_of
 from damageland.generators.spread import STEPS, pick, spread_of
 
 PLAN = read_plan(ASSETS / "recipes" / "demo.yaml")
