@@ -1,7 +1,5 @@
 """Holes: cut exactly, closed after thickening, labelled where they are, larger the stronger, seen through."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -252,27 +250,6 @@ def test_harder_holes_are_larger(form: Form):
     assert len({step.measures["count"] for step in steps}) == 1
     assert len({step.site.tobytes() for step in steps if step.site is not None}) == 1
     assert 3 < steps[-1].measures["area_mm2"] < 1500
-
-
-def fingerprints() -> str:
-    """Afresh, not from the cache: what a second process must repeat."""
-    lines = []
-    for family in ("folding_carton", "tin"):
-        for seed in range(3):
-            done = hole(Subject(families.product(family)), HoleConfig(), 0.5, np.random.default_rng(seed))
-            parts = [part for sheet in done.product.sheets for part in finish_sheet(sheet)]
-            lines.append(f"{family} {done.parameters['form']} {families.fingerprint(*parts)}")
-    return "\n".join(lines)
-
-
-def test_same_seed_same_bytes_in_another_process():
-    """Finished parts hash alike in this process and in a fresh one; other seeds give other holes."""
-    here = fingerprints()
-    code = f"import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}]; import test_damage_hole as t; "
-    code += "print(t.fingerprints())"
-    there = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
-    assert here == there
-    assert len({line.split()[2] for line in here.splitlines()}) == 6
 
 
 def test_a_label_on_the_wall_is_pierced_with_it():

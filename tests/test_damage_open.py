@@ -1,10 +1,7 @@
 """Opening: flaps turn about their hinges without stretch, caps lie still, bags gape; labels and measures are exact."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import families
 import numpy as np
@@ -19,7 +16,6 @@ from damageland.generators.opening.peel import open_neck
 from damageland.generators.opening.sweep import free_angle
 from damageland.generators.products.product import Product
 from damageland.sim.scene import KINDS, Part, kind_bit
-from families import fingerprint
 from pydantic import ValidationError
 
 ACTUATION = KINDS.index("actuation")
@@ -57,20 +53,6 @@ def finished(product: Product) -> tuple[Part, ...]:
     return (*(part for part, _ in map(finish_sheet, product.sheets) if len(part.faces)), *product.contents)
 
 
-def whole(product: Product) -> str:
-    gone = tuple(lost for _, lost in map(finish_sheet, product.sheets) if lost is not None)
-    return fingerprint(*finished(product), *gone, *product.gone)
-
-
-def all_prints() -> str:
-    """Afresh, not from the cache: what a second process must repeat."""
-    out = []
-    for family, number in NAMES[::6]:
-        done = open_pack(subject(family, number), OpenConfig(), 0.8, np.random.default_rng(1))
-        out.append(f"{family} {number} {whole(done.product)} {sorted(done.measures.items())}")
-    return "\n".join(out)
-
-
 # ---- What opens -----------------------------------------------------------------------------------------------------
 
 
@@ -99,17 +81,6 @@ def test_strength_zero_is_the_identity(family: str, number: int):
     assert done.product is subject(family, number).product
     assert set(done.measures.values()) == {0.0}
     assert judge_severity(SeverityRules(), done) == "none"
-
-
-def test_same_seed_same_bytes_in_another_process():
-    """Everything hashes alike twice in this process and once in a fresh one."""
-    here = all_prints()
-    assert here == all_prints()
-    code = f"import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}]; import test_damage_open as t; "
-    there = subprocess.run(
-        [sys.executable, "-c", code + "print(t.all_prints())"], check=True, capture_output=True, text=True
-    ).stdout.strip()
-    assert here == there
 
 
 @pytest.mark.parametrize(("family", "number"), NAMES)
@@ -176,7 +147,7 @@ def test_opening_is_labelled_where_it_was(family: str, number: int):
 
 
 @pytest.mark.parametrize(("family", "number"), NAMES)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_nothing_goes_through_the_tray(family: str, number: int, seed: int):
     """Nothing that is drawn is lower than the pristine item was."""
     here = subject(family, number)

@@ -1,10 +1,7 @@
 """Scuff: only what is spoilt changes; areas and lengths are those of geometry, labels lie on the paint."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +21,6 @@ from damageland.sim.errors import DamagelandError
 from damageland.sim.scene import SURFACES, Material
 from families import OWN, fingerprint, product
 
-PAINTED = ("folding_carton", "tin", "standup_pouch", "book", "glass_jar", "beverage_can", "corrugated_shipper")
 CASES = (
     ("folding_carton", "scratch"), ("folding_carton", "abrasion"), ("folding_carton", "dirt"),
     ("corrugated_shipper", "stain"), ("standup_pouch", "scratch"), ("standup_pouch", "dirt"), ("tin", "rust"),
@@ -70,23 +66,6 @@ def test_strength_zero_is_the_identity(family: str):
     done = scuff(Subject(product(family)), ScuffConfig(), 0.0, np.random.default_rng(3))
     assert done.product is product(family) and done.site is not None
     assert set(done.measures.values()) == {0.0}
-
-
-def fingerprints() -> str:
-    """Afresh: what a second process must repeat."""
-    lines = []
-    for family, form in (("folding_carton", "abrasion"), ("tin", "rust"), ("glass_jar", "label"), ("book", "dirt")):
-        done = scuff(Subject(product(family)), only(form), 0.6, np.random.default_rng(2))
-        lines.append(f"{family} {whole(done.product)} {done.measures}")
-    return "\n".join(lines)
-
-
-def test_same_seed_same_bytes_in_another_process():
-    """Finished parts and measures are alike in a fresh process."""
-    code = f"import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}]; import test_damage_scuff as t; "
-    code += "print(t.fingerprints())"
-    there = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
-    assert fingerprints() == there
 
 
 @pytest.mark.parametrize(("family", "form"), CASES)

@@ -1,10 +1,7 @@
 """Tears: exact lengths on the unfolded surface, walls that stay closed, labels and openings where they belong."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -42,7 +39,7 @@ from damageland.generators.tearing.stock import BOARD, CORRUGATE, tearable
 from damageland.generators.tearing.unfold import faces_beside, locate, spread, stretch, unfold
 from damageland.sim.errors import DamagelandError
 from damageland.sim.scene import KINDS, SURFACES, Material
-from families import fingerprint, product
+from families import product
 from scipy.spatial import KDTree
 
 PENETRATION = KINDS.index("penetration")
@@ -360,34 +357,6 @@ def test_sheets_bend_but_do_not_stretch(family: str):
         if moved.any() and "ply" not in sheet.name and not outcome.parameters["ply"]:
             areas = [face_areas(p, sheet.faces[moved]).sum() for p in (sheet.rest, sheet.vertices)]
             assert areas[1] == pytest.approx(areas[0], rel=0.05)
-
-
-@pytest.mark.parametrize("family", TEARS)
-def test_same_seed_same_bytes(family: str):
-    """Twice the same in this process, another one from another seed."""
-
-    def hashed(seed: int) -> str:
-        done = tear(Subject(product(family)), TearConfig(), 0.4, np.random.default_rng(seed)).product
-        return fingerprint(*(finish_sheet(s)[0] for s in done.sheets), *done.gone)
-
-    assert hashed(7) == hashed(7) != hashed(8)
-
-
-def fingerprints() -> str:
-    """What a fresh process must repeat."""
-    lines = []
-    for family in ("glass_jar",):
-        done = tear(Subject(product(family)), TearConfig(), 0.6, np.random.default_rng(3)).product
-        lines.append(f"{family} {fingerprint(*(finish_sheet(s)[0] for s in done.sheets), *done.gone)}")
-    return "\n".join(lines)
-
-
-def test_same_bytes_in_a_fresh_process():
-    """Board, film and paper."""
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_damage_tear as t; "
-    code += "print(t.fingerprints())"
-    there = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
-    assert there == fingerprints()
 
 
 # What is open, what is seen

@@ -50,7 +50,7 @@ def solve(name: str, made: Product, strength: float) -> Outcome:
     """The outcome of the first seed whose solver comes to an end, and leaves something: a push may spring back."""
     for seed in range(SEEDS):
         T = POSES[name, made.family] = np.diag([1.0, 1, 1, 1] if seed < SEEDS / 2 else [1.0, -1, -1, 1])
-        T[2, 3] = -(np.concatenate([p.vertices for p in finish_product(made).parts]) @ T[2, :3]).min()
+        T[2, 3] = -(np.concatenate([p.vertices for p in pristine(made.family).parts]) @ T[2, :3]).min()
         try:
             rng = np.random.default_rng(seed)
             done = do_damage(name, Subject(made, T), DAMAGES[name].config(), strength, rng)
@@ -123,8 +123,9 @@ def test_every_family_can_be_damaged_in_several_ways():
 def test_strength_zero_is_the_identity(name: str, family: str):
     """All parts are those of the twin to the byte, nothing is gone, every measure is 0, no rule fires."""
     done = solve(name, product(family), 0.0)
-    whole = finish_product(done.product)
-    assert fingerprint(*whole.parts) == PRISTINE[family] and not whole.gone
+    if done.product is not product(family):  # the very same object needs no comparison
+        whole = finish_product(done.product)
+        assert fingerprint(*whole.parts) == PRISTINE[family] and not whole.gone
     assert all(value == 0 for value in done.measures.values()), done.measures
     assert judge(SeverityRules(), done).severity == "none"
     assert done.product.mass_g == product(family).mass_g and done.product.fill_ml == product(family).fill_ml

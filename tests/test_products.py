@@ -29,7 +29,7 @@ KAPUTT = {
     "cardboard", "plastic_loose_bag", "plastic_hard", "plastic_tight_wrap", "plastic_bubble_wrap", "book_paper",
     "book_other", "book_plastic_tight_wrap", "paper", "other",
 }  # fmt: skip
-NUMBERS = (0, 1, 2)
+NUMBERS = (0, 1)
 every_product = pytest.mark.parametrize(("family", "number"), [(f, n) for f in OWN for n in NUMBERS])
 every_family = pytest.mark.parametrize("family", OWN)
 
