@@ -1,14 +1,15 @@
 """All damages: one file each, one line here, in the order in which one mishap causes them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from pydantic import BaseModel
 
 from ...sim.errors import DamagelandError
-from ...sim.scene import Kind
+from ...sim.scene import Kind, Part
 from ..mesh import finish_sheet
 from ..products.product import Product
 from .crush import CrushConfig, crush, crush_applies
@@ -69,27 +70,31 @@ def do_damage(name: str, subject: Subject, config: BaseModel, strength: float, r
             f"{product.item_identifier}: {name} does not apply to this {product.family}. Damages that do: {fit}."
         )
     outcome = DAMAGES[name].apply(subject, config, strength, rng)
-    if strength > 0 and _moved_near_tray(subject, outcome.product):  # only then is it worth finishing
-        sunk = 1000 * (min(_lowest(subject, product), 0.0) - _lowest(subject, outcome.product))
-        if sunk > SUNK_MM:
-            raise UnsolvedError(f"{name} of {product.item_identifier}: reaches {sunk:.1f} mm into the tray.")
+    sunk = _sunk_mm(subject, outcome.product) if strength > 0 else 0.0
+    if sunk > SUNK_MM:
+        raise UnsolvedError(f"{name} of {product.item_identifier}: reaches {sunk:.1f} mm into the tray.")
     return outcome
 
 
-def _moved_near_tray(subject: Subject, product: Product) -> bool:
-    """Whether anything that is not at its pristine place comes near the tray."""
-    up, lift = subject.up, float(subject.T_world_item[2, 3])
+def _sunk_mm(subject: Subject, damaged: Product) -> float:
+    """How much deeper than the sound item what moved reaches below the tray's surface [mm]."""
     same = {id(part) for part in subject.product.contents}
-    if any(id(part) not in same and (part.vertices @ up).min() + lift < NEAR_TRAY_M for part in product.contents):
-        return True
-    return any(
-        bool(((moved_mm(sheet) > SUNK_MM) & (sheet.vertices @ up + lift < NEAR_TRAY_M)).any())
-        for sheet in product.sheets
-    )
+    parts = [part for part in damaged.contents if id(part) not in same]
+    for sheet in damaged.sheets:
+        near = _heights(subject, sheet.vertices) < NEAR_TRAY_M
+        if ((moved_mm(sheet) > SUNK_MM) & near).any():  # only then is it worth finishing
+            parts.append(finish_sheet(sheet)[0])
+    low = _lowest(subject, parts)
+    if low > -SUNK_MM / 1000:
+        return 0.0
+    sound = [*(finish_sheet(sheet)[0] for sheet in subject.product.sheets), *subject.product.contents]
+    return 1000 * (min(_lowest(subject, sound), 0.0) - low)
 
 
-def _lowest(subject: Subject, product: Product) -> float:
-    """Height [m] of the lowest point above the tray of what is drawn."""
-    finished = [finish_sheet(sheet)[0] for sheet in product.sheets]
-    drawn = (part for part in (*finished, *product.contents) if len(part.faces))
-    return min(float((part.vertices @ subject.up).min()) for part in drawn) + float(subject.T_world_item[2, 3])
+def _heights(subject: Subject, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
+    return points @ subject.up + float(subject.T_world_item[2, 3])
+
+
+def _lowest(subject: Subject, parts: Sequence[Part]) -> float:
+    """Height [m] above the tray of the lowest point of some parts."""
+    return min((float(_heights(subject, p.vertices).min()) for p in parts if len(p.vertices)), default=0.0)
