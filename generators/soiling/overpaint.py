@@ -179,6 +179,8 @@ def _make_room(coat: _Coat, layer: Layer) -> None:
 
 def _paint_coat(coat: _Coat, uv, place_mm, areas_m2, stroke: Stroke, inside_mm) -> float:
     """Paint a stroke on faces of one material; returns the newly spoilt area [m²]."""
+    if areas_m2.sum() <= 0:  # slivers alone
+        return 0.0
     height, width = coat.picture.shape[:2]
     layer, canvas = stroke.layer, stroke.patch.canvas
     _make_room(coat, layer)
