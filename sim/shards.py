@@ -34,6 +34,8 @@ LABELS = {"item": np.uint8, "part": np.uint16, "damage": np.uint8}
 """Label images and the type of their pixels (contract C2)."""
 USTAR_NAME_BYTES = 100
 
+_METRES = (np.arange(2**16) * DEPTH_UNIT_M).astype(np.float32)
+"""Depth of each step: looking it up is faster than two conversions."""
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -265,7 +267,7 @@ def _decode_view(capture_id: str, header: _ViewHeader, members: Mapping[str, byt
     if "rgb" not in images:
         raise DamagelandError(f"{capture_id}.json lists no rgb image for camera {header.camera}")
     if "depth" in images:
-        images["depth"] = (images["depth"] * DEPTH_UNIT_M).astype(np.float32)
+        images["depth"] = _METRES[images["depth"]]
     K, T = (None if rows is None else np.array(rows, dtype=np.float64) for rows in (header.K, header.T_world_cam))
     return View(camera=header.camera, K=K, T_world_cam=T, **images)  # pyright: ignore[reportArgumentType]
 

@@ -49,7 +49,7 @@ def _walk(
         return data
 
     while (block := take(tarfile.BLOCKSIZE, "a header is missing")) != _ZEROS:
-        name, count, kind = _parse_block(block)
+        name, count, kind = parse_block(block)
         padded = -(-count // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
         if kind in (tarfile.XHDTYPE, tarfile.XGLTYPE):  # dates and the like, from other writers
             _refuse_renaming(file, take(padded, "a header ends early"))
@@ -71,7 +71,7 @@ def _walk(
         raise DamagelandError(f"{file} is truncated or damaged at byte {start}: delete it and render it again")
 
 
-def _parse_block(block: bytes) -> tuple[str, int, bytes]:
+def parse_block(block: bytes) -> tuple[str, int, bytes]:
     """Name, size and type in a header block of a tar; ValueError if its checksum or its numbers are wrong.
 
     Only ustar's own fields: no prefix for long names, which no member of ours has, and so no way to smuggle one in.

@@ -19,6 +19,7 @@ from ..sim.manifest import Row
 from ..sim.scene import KINDS
 from ..sim.shards import decode_capture
 from ..sim.store import Store
+from ..sim.tarstream import parse_block
 
 
 @dataclass(frozen=True)
@@ -81,33 +82,44 @@ class Pool:
     def __len__(self) -> int:
         return self.rows.num_rows
 
-    def __getitem__(self, k: int) -> Row:
-        return self.rows.slice(k, 1).to_pylist()[0]
+    def place(self, k: int) -> tuple[str, str, int, int]:
+        """Return capture_id, shard, offset and bytes of a capture."""
+        return tuple(self.rows[name][k].as_py() for name in ("capture_id", "shard", "offset", "bytes"))
 
 
-class Captures(Dataset[tuple[int, Row, Capture]]):
+Drawn = tuple[int, int, Capture]
+"""Source, row of its table, capture."""
+
+
+class Captures(Dataset[Drawn]):
     """Random access to the captures of all sources, and their way into a batch."""
 
     def __init__(self, pools: tuple[Pool, ...], cameras: tuple[str, ...], size_px: tuple[int, int] | None):
         self.pools, self.cameras, self.size_px = pools, cameras, size_px
 
-    def __getitem__(self, at: tuple[int, int]) -> tuple[int, Row, Capture]:
+    def __getitem__(self, at: tuple[int, int]) -> Drawn:
         s, k = at
         pool = self.pools[s]
-        row = pool[k]
-        file = pool.store / row["shard"]
-        members = _members(file.read_range(row["offset"], row["bytes"]))
-        if f"{row['capture_id']}.json" not in members:
+        capture_id, shard, offset, size = pool.place(k)
+        file = pool.store / shard
+        members = _members(file.read_range(offset, size))
+        if f"{capture_id}.json" not in members:
             raise DamagelandError(
-                f"{file}: no capture {row['capture_id']} at byte {row['offset']}, where the manifest has it; run "
+                f"{file}: no capture {capture_id} at byte {offset}, where the manifest has it; run "
                 f"`damageland check {pool.store}`"
             )
         try:
-            return s, row, decode_capture(members, cameras=self.cameras)
+            return s, k, decode_capture(members, cameras=self.cameras)
         except DamagelandError as error:
             raise DamagelandError(f"{file}: {error}") from None
 
-    def collate(self, samples: Sequence[tuple[int, Row, Capture]]) -> Batch:
+    def _rows(self, samples: Sequence[Drawn]) -> tuple[Row, ...]:
+        """Rows of the manifests, each table asked once: a row of a hundred columns takes as long as a small picture."""
+        wanted = {s: [k for source, k, _ in samples if source == s] for s in {s for s, _, _ in samples}}
+        found = {s: iter(self.pools[s].rows.take(ks).to_pylist()) for s, ks in wanted.items()}
+        return tuple(next(found[s]) for s, _, _ in samples)
+
+    def collate(self, samples: Sequence[Drawn]) -> Batch:
         """Put captures side by side."""
         views = [{view.camera: view for view in capture.views} for _, _, capture in samples]
         height, width = self._size(samples)
@@ -141,10 +153,10 @@ class Captures(Dataset[tuple[int, Row, Capture]]):
             defect=torch.tensor([float("nan") if c.defect is None else float(c.defect) for c in captures]),
             kinds=torch.tensor([_kinds(capture) for capture in captures]),
             severity=torch.tensor([_severity(capture) for capture in captures]),
-            rows=tuple(row for _, row, _ in samples),
+            rows=self._rows(samples),
         )
 
-    def _size(self, samples: Sequence[tuple[int, Row, Capture]]) -> tuple[int, int]:
+    def _size(self, samples: Sequence[Drawn]) -> tuple[int, int]:
         if self.size_px is not None:
             return self.size_px
         sizes = {view.rgb.shape[:2]: view.camera for _, _, capture in samples for view in capture.views}
@@ -195,12 +207,12 @@ def _members(data: bytes) -> dict[str, bytes]:
     members, at = {}, 0
     while at + tarfile.BLOCKSIZE <= len(data):
         try:
-            info = tarfile.TarInfo.frombuf(data[at : at + tarfile.BLOCKSIZE], "utf-8", "strict")
-        except (tarfile.HeaderError, UnicodeDecodeError):
+            name, size, _ = parse_block(data[at : at + tarfile.BLOCKSIZE])
+        except (tarfile.HeaderError, ValueError):
             break
         start = at + tarfile.BLOCKSIZE
-        members[info.name] = data[start : start + info.size]
-        at = start + -(-info.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+        members[name] = data[start : start + size]
+        at = start + -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
     return members
 
 

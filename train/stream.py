@@ -81,7 +81,7 @@ def open_shards(
     total = captures or sum(len(pool) for pool in pools)
     weights = [mix.weight for mix in weighted] or [len(pool) for pool in pools]
     rank, ranks = _share(rank, ranks)
-    chosen = tuple(cameras) if cameras else tuple(str(pools[0][0]["cameras"]).split(","))
+    chosen = tuple(cameras) if cameras else tuple(pools[0].rows["cameras"][0].as_py().split(","))
     return ShardStream(
         data=Captures(pools, chosen, size_px),
         quotas=_quotas(weights, total),
