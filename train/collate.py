@@ -13,11 +13,11 @@ from jaxtyping import Bool, Float32, Int32, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..sim.capture import Capture, View
+from ..sim.capture import View
 from ..sim.errors import DamagelandError
 from ..sim.manifest import Row
 from ..sim.scene import KINDS
-from ..sim.shards import decode_capture
+from ..sim.shards import decode_views
 from ..sim.store import Store
 from ..sim.tarstream import parse_block
 
@@ -87,8 +87,8 @@ class Pool:
         return tuple(self.rows[name][k].as_py() for name in ("capture_id", "shard", "offset", "bytes"))
 
 
-Drawn = tuple[int, int, Capture]
-"""Source, row of its table, capture."""
+Drawn = tuple[int, int, tuple[View, ...]]
+"""Source, row of its table, views."""
 
 
 class Captures(Dataset[Drawn]):
@@ -109,7 +109,7 @@ class Captures(Dataset[Drawn]):
                 f"`damageland check {pool.store}`"
             )
         try:
-            return s, k, decode_capture(members, cameras=self.cameras)
+            return s, k, decode_views(members, cameras=self.cameras)
         except DamagelandError as error:
             raise DamagelandError(f"{file}: {error}") from None
 
@@ -121,7 +121,7 @@ class Captures(Dataset[Drawn]):
 
     def collate(self, samples: Sequence[Drawn]) -> Batch:
         """Put captures side by side."""
-        views = [{view.camera: view for view in capture.views} for _, _, capture in samples]
+        named = [{view.camera: view for view in views} for _, _, views in samples]
         height, width = self._size(samples)
         images = {
             name: np.zeros((len(samples), len(self.cameras), height, width, *rest), kind)
@@ -129,14 +129,13 @@ class Captures(Dataset[Drawn]):
         }
         K, T = np.zeros((len(samples), len(self.cameras), 3, 3)), np.zeros((len(samples), len(self.cameras), 4, 4))
         has = {name: np.zeros((len(samples), len(self.cameras)), bool) for name in images}
-        for b, named in enumerate(views):
+        for b, views in enumerate(named):
             for v, camera in enumerate(self.cameras):
-                if camera in named:
-                    _place(named[camera], (b, v), images, has, K, T)
-        captures = [capture for _, _, capture in samples]
-        tensor = torch.from_numpy
+                if camera in views:
+                    _place(views[camera], (b, v), images, has, K, T)
+        rows, tensor = self._rows(samples), torch.from_numpy
         return Batch(
-            capture_ids=tuple(capture.capture_id for capture in captures),
+            capture_ids=tuple(row["capture_id"] for row in rows),
             cameras=self.cameras,
             source=torch.tensor([s for s, _, _ in samples]),
             rgb=tensor(images["rgb"]).permute(0, 1, 4, 2, 3),
@@ -150,16 +149,16 @@ class Captures(Dataset[Drawn]):
             has_damage=tensor(has["damage"]),
             K=tensor(K).float(),
             T_world_cam=tensor(T).float(),
-            defect=torch.tensor([float("nan") if c.defect is None else float(c.defect) for c in captures]),
-            kinds=torch.tensor([_kinds(capture) for capture in captures]),
-            severity=torch.tensor([_severity(capture) for capture in captures]),
-            rows=self._rows(samples),
+            defect=torch.tensor([_flag(row["defect"]) for row in rows]),
+            kinds=torch.tensor([_kinds(row) for row in rows]),
+            severity=torch.tensor([_severity(row) for row in rows]),
+            rows=rows,
         )
 
     def _size(self, samples: Sequence[Drawn]) -> tuple[int, int]:
         if self.size_px is not None:
             return self.size_px
-        sizes = {view.rgb.shape[:2]: view.camera for _, _, capture in samples for view in capture.views}
+        sizes = {view.rgb.shape[:2]: view.camera for _, _, views in samples for view in views}
         if len(sizes) > 1:
             found = ", ".join(f"{name} {w}x{h}" for (h, w), name in sizes.items())
             raise DamagelandError(f"views differ in size ({found}): give size_px=(height, width), or fewer cameras")
@@ -216,15 +215,20 @@ def _members(data: bytes) -> dict[str, bytes]:
     return members
 
 
-def _kinds(capture: Capture) -> list[float]:
-    if capture.defect is None:
+def _flag(value: bool | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _kinds(row: Row) -> list[float]:
+    if row["defect"] is None:
         return [float("nan")] * len(KINDS)
-    return [float(kind in capture.defect_types) for kind in KINDS]
+    seen = row["defect_types"].split(",")
+    return [float(kind in seen) for kind in KINDS]
 
 
-def _severity(capture: Capture) -> int:
-    if capture.defect is None:
+def _severity(row: Row) -> int:
+    if row["defect"] is None:
         return -1
-    if not capture.defect:
+    if not row["defect"]:
         return 0
-    return -1 if capture.major_defect is None else 2 if capture.major_defect else 1
+    return -1 if row["major_defect"] is None else 2 if row["major_defect"] else 1
