@@ -1,7 +1,7 @@
 """Printed damage: pictures that look like damage and are ink. Designs with cracked glass, splashes, torn paper, holes.
 
-Holes, dents, rust, and half of the tears come from pictures in ``assets/prints``, rendered from our own damages
-(make_prints.py there); glass, splashes, spills and torn-off strips are drawn.
+Holes, dents, rust, half of the tears and a third of the spills come from pictures in ``assets/prints``, rendered from our own damages
+(make_prints.py there); glass, splashes, puddles and torn-off strips are drawn.
 """
 
 from collections.abc import Callable
@@ -164,6 +164,11 @@ def _splash(rng: np.random.Generator) -> Rgba:
 
 
 def _spill(rng: np.random.Generator) -> Rgba:
+    """A heap of powder, or a liquid."""
+    return _rendered(rng, "spill") if rng.random() < 0.35 else _puddle(rng)
+
+
+def _puddle(rng: np.random.Generator) -> Rgba:
     """A puddle that runs down in tongues, or a scatter of drops."""
     x, y = _grid()
     noise = fractal_noise(rng, SIDE, SIDE, cell_px=70.0, octaves=2)

@@ -34,7 +34,7 @@ from damageland.sim.truth import trace_truth
 FOLDER = Path(__file__).resolve().parent
 SIDE, SAMPLES = 256, 12
 DISTANCE_M = 0.8
-WANTED = {"dent": 6, "hole": 6, "rust": 2, "tear": 5, "spill": 5}
+WANTED = {"dent": 6, "hole": 6, "rust": 2, "tear": 5, "spill": 3}
 GREY = 178
 
 
@@ -115,7 +115,7 @@ def spilt(outcome: Outcome) -> np.ndarray | None:
     most = max(lying, key=lambda part: float(face_areas(part.vertices, part.faces).sum()))
     seen = most.normals[:, :, 2].mean(axis=1) > 0.2
     area = float(face_areas(most.vertices * (1, 1, 0), most.faces[seen]).sum())
-    if area < 0.9 * cv2.contourArea(cv2.convexHull(most.vertices[:, :2].astype(np.float32))):
+    if area < 0.8 * cv2.contourArea(cv2.convexHull(most.vertices[:, :2].astype(np.float32))):
         return None  # it ran around something that the print does not show
     middle, side = np.append((points[:, :2].min(axis=0) + points[:, :2].max(axis=0)) / 2, 0.0), np.ptp(points, axis=0)
     T = np.eye(4)
