@@ -1,7 +1,7 @@
 """Printed damage: pictures that look like damage and are ink. Designs with cracked glass, splashes, torn paper, holes.
 
-Holes, dents, rust, half of the tears and a third of the spills come from pictures in ``assets/prints``, rendered from our own damages
-(make_prints.py there); glass, splashes, puddles and torn-off strips are drawn.
+Holes, dents, rust, half of the tears and a third of the spills come from pictures in ``assets/prints``, rendered from
+our own damages (make_prints.py there); glass, splashes, puddles and torn-off strips are drawn.
 """
 
 from collections.abc import Callable
