@@ -121,7 +121,7 @@ def _settle(x, w, edges, length, folds, rest, weight, cap, up, floor, sweeps):
     g, every = np.zeros((4, 3)), np.arange(len(folds))
     for sweep in range(sweeps):
         if sweep < sweeps - 10:
-            _relax_folds(x, w, folds, every, len(folds), rest, weight, cap, g)
+            _relax_folds(x, w, folds, every, len(folds), rest, weight, 1.0, cap, g)
         _relax_edges(x, w, edges, length)
         _relax_edges(x, w, edges, length)
         for v in range(len(x)):
