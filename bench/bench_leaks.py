@@ -216,7 +216,8 @@ def boosted(rows: np.ndarray, labels: np.ndarray, groups: np.ndarray, folds: int
     """Out-of-fold scores of boosted trees."""
     score = np.zeros(len(labels))
     for train, test in GroupKFold(folds).split(rows, labels, groups):
-        trees = HistGradientBoostingClassifier(max_iter=80, min_samples_leaf=20, random_state=0)
+        least = min(20, max(4, len(train) // 8))  # so that few units can be told apart at all
+        trees = HistGradientBoostingClassifier(max_iter=80, min_samples_leaf=least, random_state=0)
         found = trees.fit(rows[train], labels[train]).predict_proba(rows[test])[:, 1]
         score[test] = middle_rank(found)
     return score
