@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial import ConvexHull
 
 from ..sim.scene import SURFACES, Material, Part
 from .extras import EXTRAS
+from .outline import apart, outline_of
 from .wear import LookalikesConfig
 
 DUST_M = 0.00005
@@ -22,35 +22,18 @@ FROM_CENTRE_M = (0.06, 0.2)
 TRIES = 14
 
 
-def _outline(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "m 2"]:
-    return points[ConvexHull(points).vertices]
-
-
-def _apart(a: Float[np.ndarray, "n 2"], b: Float[np.ndarray, "m 2"], gap: float) -> bool:
-    """Whether two convex outlines keep a distance: some side of one of them lies between."""
-    for outline in (a, b):
-        side = np.roll(outline, -1, axis=0) - outline
-        normal = np.stack([side[:, 1], -side[:, 0]], axis=1)
-        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-        u, v = a @ normal.T, b @ normal.T
-        between = np.maximum(u.min(axis=0) - v.max(axis=0), v.min(axis=0) - u.max(axis=0))
-        if float(between.max()) > gap:
-            return True
-    return False
-
-
 def _place(
     part: Part, rng: np.random.Generator, taken: list[Float[np.ndarray, "_ 2"]], tray_size_m: tuple[float, float]
 ) -> Part | None:
     """Turn and move a part to a free place, and note that it is taken; None if none was found."""
-    outline = _outline(part.vertices[:, :2])
+    outline = outline_of(part.vertices)
     half = np.array(tray_size_m) / 2
     for _ in range(TRIES):
         turn, around, away = rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi), rng.uniform(*FROM_CENTRE_M)
         R = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1.0]])
         t = np.array([away * np.cos(around), away * np.sin(around), 0.0])
         there = outline @ R[:2, :2].T + t[:2]
-        if (np.abs(there) > half).any() or not all(_apart(there, other, GAP_M) for other in taken):
+        if (np.abs(there) > half).any() or not all(apart(there, other, GAP_M) for other in taken):
             continue
         taken.append(there)
         return replace(part, vertices=part.vertices @ R.T + t, normals=part.normals @ R.T)
@@ -105,7 +88,7 @@ def draw_clutter(
     ``keep_out``: points [m] of the item seen from above, in the world; their convex outline stays free.
     """
     with_extras, with_dust = (rng.random(2) < (config.extras, config.dust)).tolist()
-    taken = [_outline(keep_out)]
+    taken = [outline_of(keep_out)]
     parts: list[Part] = []
     if with_extras:
         names = list(EXTRAS)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .mesh import mesh_edges
-from .pressing.shell import FIXED_ORDER_SEED, _relax_edges, fold_pairs
+from .pressing.shell import FIXED_ORDER_SEED, fold_pairs, relax_edges
 
 MOST_STEP = 0.35
 """A sweep of pressure moves no vertex further than this share of the mean edge."""
@@ -220,7 +220,7 @@ def _inflate(x, faces, edges, length, folds, weight, pairs, axis, sign, gap, tar
                 _push_volume(x, faces, pressure, target, cap, g)
             _flatten(x, folds, weight)
         for _ in range(2 if sweep < sweeps - calm else 4):
-            _relax_edges(x, mobile, edges, length)
+            relax_edges(x, mobile, edges, length)
         _hold(x, before, pairs, axis, sign, gap, floor, grip, side, blobs)
     return x
 

@@ -19,10 +19,8 @@ from ..opening.drop import (
     Points,
     Start,
     any_turn,
-    apart,
     convex,
     let_fall,
-    outline_of,
     prepare,
     surroundings,
 )
@@ -42,6 +40,7 @@ from ..opening.unpack import (
     walls_of,
     ways_of,
 )
+from ..outline import apart, outline_of
 from ..products.product import Product
 from .outcome import Outcome, UnsolvedError
 from .subject import Subject

@@ -33,7 +33,6 @@ PARKED_M = 50.0
 LIE_M, START_M = 2e-4, 1.5e-3
 """Deepest that things may lie in each other at rest; and when they set out."""
 Points = Float[np.ndarray, "_ 3"]
-Outline = Float[np.ndarray, "_ 2"]
 """Convex, seen from above, counter-clockwise."""
 
 
@@ -141,24 +140,6 @@ def any_turn(rng: np.random.Generator, upright: bool) -> Float[np.ndarray, "3 3"
         [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
         [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
     ])  # fmt: skip
-
-
-def apart(a: Outline, b: Outline, gap: float) -> bool:
-    """Whether two convex outlines keep a distance: a side of one of them lies between."""
-    for one in (a, b):
-        side = np.roll(one, -1, axis=0) - one
-        normal = np.stack([side[:, 1], -side[:, 0]], axis=1)
-        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-        u, v = a @ normal.T, b @ normal.T
-        between = np.maximum(u.min(axis=0) - v.max(axis=0), v.min(axis=0) - u.max(axis=0))
-        if float(between.max()) > gap:
-            return True
-    return False
-
-
-def outline_of(points: Points) -> Outline:
-    """Convex outline from above, counter-clockwise."""
-    return points[ConvexHull(points[:, :2]).vertices, :2]
 
 
 # ---- The model ------------------------------------------------------------------------------------------------------

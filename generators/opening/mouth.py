@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from ...sim.scene import KINDS, Kind, Part
 from ..cut import unzip_edges
 from ..mesh import Sheet, face_areas, mesh_edges, vertex_normals
+from ..pressing.shell import relax_edges
 from .hinge import closed_surface
 
 SWEEPS = 40
@@ -83,19 +84,7 @@ def _drawn_in(mouth: Mouth, x: Float[np.ndarray, " n"], rise_m: float) -> Float[
 @no_type_check
 def _relax(p, w, edges, length, pairs, gap, way, up, floor, sweeps):
     for _ in range(sweeps):
-        for e in range(len(edges)):
-            i, j = edges[e, 0], edges[e, 1]
-            total = w[i] + w[j]
-            if total == 0:
-                continue
-            dx, dy, dz = p[j, 0] - p[i, 0], p[j, 1] - p[i, 1], p[j, 2] - p[i, 2]
-            now = np.sqrt(dx * dx + dy * dy + dz * dz)
-            if now < 1e-12:
-                continue
-            f = (now - length[e]) / (now * total)
-            for m, d in ((0, dx), (1, dy), (2, dz)):
-                p[i, m] += w[i] * f * d
-                p[j, m] -= w[j] * f * d
+        relax_edges(p, w, edges, length)
         for k in range(len(pairs)):
             i, j = pairs[k, 0], pairs[k, 1]
             miss = gap[k] - way[0] * (p[i, 0] - p[j, 0]) - way[1] * (p[i, 1] - p[j, 1]) - way[2] * (p[i, 2] - p[j, 2])

@@ -125,7 +125,8 @@ def fold_pairs(faces: Int[np.ndarray, "f 3"]) -> Int[np.ndarray, "h 4"]:
 
 @nb.njit(cache=True)
 @no_type_check  # numba compiles it as it is: no checks may be wrapped around it in tests
-def _relax_edges(p, w, edges, length):
+def relax_edges(p, w, edges, length):
+    """Bring edges to their lengths, one after the other: moves points ``p`` in place, by their mobilities ``w``."""
     for e in range(len(edges)):
         i, j = edges[e, 0], edges[e, 1]
         total = w[i] + w[j]

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from ..mesh import mesh_edges
 from ..pressing.kernels import _relax_folds, all_folds
-from ..pressing.shell import FIXED_ORDER_SEED, _relax_edges, fold_pairs
+from ..pressing.shell import FIXED_ORDER_SEED, fold_pairs, relax_edges
 
 SWEEPS = 90
 
@@ -122,8 +122,8 @@ def _settle(x, w, edges, length, folds, rest, weight, cap, up, floor, sweeps):
     for sweep in range(sweeps):
         if sweep < sweeps - 10:
             _relax_folds(x, w, folds, every, len(folds), rest, weight, 1.0, cap, g)
-        _relax_edges(x, w, edges, length)
-        _relax_edges(x, w, edges, length)
+        relax_edges(x, w, edges, length)
+        relax_edges(x, w, edges, length)
         for v in range(len(x)):
             if w[v] > 0:
                 low = floor - (x[v, 0] * up[0] + x[v, 1] * up[1] + x[v, 2] * up[2])
