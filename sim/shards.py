@@ -9,8 +9,8 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, fields
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -34,8 +34,7 @@ LABELS = {"item": np.uint8, "part": np.uint16, "damage": np.uint8}
 """Label images and the type of their pixels (contract C2)."""
 USTAR_NAME_BYTES = 100
 
-_METRES = (np.arange(2**16) * DEPTH_UNIT_M).astype(np.float32)
-"""Depth of each step: looking it up is faster than two conversions."""
+_STEPS_PER_M = np.float32(round(1 / DEPTH_UNIT_M))
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -220,8 +219,51 @@ def decode_capture(members: Mapping[str, bytes]) -> Capture:
     return Capture(views=views, damages=damages, **values)
 
 
-def decode_views(members: Mapping[str, bytes], *, cameras: Collection[str] | None = None) -> tuple[View, ...]:
-    """Turn the members of one sample into views, for readers that have all else from the manifest.
+@dataclass(frozen=True)
+class EncodedView:
+    """A view whose images are still as they lie in the shard."""
+
+    camera: str
+    width: int
+    height: int
+    K: Sequence[Sequence[float]] | None
+    T_world_cam: Sequence[Sequence[float]] | None
+    images: Mapping[str, tuple[str, bytes]]
+    """Name of the member and its bytes, by kind: rgb, depth, item, part, damage."""
+
+    def decode(self, kind: str) -> np.ndarray:
+        """Decode one image: rgb in sRGB, depth in metres, labels as they are."""
+        name, data = self.images[kind]
+        image = _decode_image(name, kind, data)
+        self._check(name, image)
+        return np.divide(image, _STEPS_PER_M, dtype=np.float32) if kind == "depth" else image
+
+    def decode_into(self, kind: str, out: np.ndarray) -> None:
+        """Decode one image into an array of its own size, where a batch wants it."""
+        name, data = self.images[kind]
+        if not name.endswith(".jpg"):
+            image = _decode_image(name, kind, data)
+            self._check(name, image)
+            if kind == "depth":
+                np.divide(image, _STEPS_PER_M, out=out, dtype=np.float32)
+            else:
+                out[...] = image
+            return
+        try:
+            self._check(name, simplejpeg.decode_jpeg(data, "RGB", buffer=out))
+        except ValueError as error:
+            raise DamagelandError(f"{name} is not a readable image of {out.shape[1]}x{out.shape[0]}: {error}") from None
+
+    def _check(self, name: str, image: np.ndarray) -> None:
+        if image.shape[:2] != (self.height, self.width):
+            raise DamagelandError(
+                f"{name} is {_size(image)} but the capture's JSON says {self.height}x{self.width}; "
+                "all images of a view must be aligned"
+            )
+
+
+def encoded_views(members: Mapping[str, bytes], *, cameras: Collection[str] | None = None) -> tuple[EncodedView, ...]:
+    """Find the views of one sample among its members, for readers that have all else from the manifest.
 
     Faster than ``decode_capture``, which checks the whole JSON: a training loop trusts what ``check`` has passed.
     """
@@ -230,9 +272,9 @@ def decode_views(members: Mapping[str, bytes], *, cameras: Collection[str] | Non
     try:
         headers = [_ViewHeader.model_construct(**view) for view in plain["views"]]
         wanted = [header for header in headers if cameras is None or header.camera in cameras]
+        return tuple(_encoded(name.removesuffix(".json"), header, members) for header in wanted)
     except (KeyError, TypeError, AttributeError) as error:
         raise DamagelandError(f"{name} is not the JSON of a capture ({error}); the shard is damaged") from None
-    return tuple(_decode_view(name.removesuffix(".json"), header, members) for header in wanted)
 
 
 def _json_name(members: Mapping[str, bytes]) -> str:
@@ -274,23 +316,21 @@ def _frozen(value: Any) -> Any:
     return tuple(_frozen(element) for element in value) if isinstance(value, list | tuple) else value
 
 
-def _decode_view(capture_id: str, header: _ViewHeader, members: Mapping[str, bytes]) -> View:
-    images: dict[str, np.ndarray] = {}
+def _encoded(capture_id: str, header: _ViewHeader, members: Mapping[str, bytes]) -> EncodedView:
+    images: dict[str, tuple[str, bytes]] = {}
     for suffix in header.images:
         name = f"{capture_id}.{header.camera}.{suffix}"
         if name not in members:
             raise DamagelandError(f"{name} is missing although {capture_id}.json lists it; the shard is incomplete")
-        kind = suffix.split(".")[0]
-        images[kind] = _decode_image(name, kind, members[name])
-        if images[kind].shape[:2] != (header.height, header.width):
-            raise DamagelandError(
-                f"{name} is {_size(images[kind])} but {capture_id}.json says {header.width}x{header.height}; "
-                "all images of a view must be aligned"
-            )
+        images[suffix.split(".")[0]] = (name, members[name])
     if "rgb" not in images:
         raise DamagelandError(f"{capture_id}.json lists no rgb image for camera {header.camera}")
-    if "depth" in images:
-        images["depth"] = _METRES[images["depth"]]
+    return EncodedView(header.camera, header.width, header.height, header.K, header.T_world_cam, images)
+
+
+def _decode_view(capture_id: str, header: _ViewHeader, members: Mapping[str, bytes]) -> View:
+    encoded = _encoded(capture_id, header, members)
+    images = {kind: encoded.decode(kind) for kind in encoded.images}
     K, T = (None if rows is None else np.array(rows, dtype=np.float64) for rows in (header.K, header.T_world_cam))
     return View(camera=header.camera, K=K, T_world_cam=T, **images)  # pyright: ignore[reportArgumentType]
 

@@ -177,12 +177,15 @@ class File:
 
     def read_range(self, offset: int, size: int) -> bytes:
         """Read ``size`` bytes from ``offset`` on, fewer where it ends; a missing file is an error."""
-        with _telling(self.url, "read") as (fs, path):
-            if self.local is None:
+        if self.local is None:
+            with _telling(self.url, "read") as (fs, path):
                 return fs.cat_file(path, start=offset, end=offset + size)
+        try:  # what a training loop does for every capture: without asking which file system this is
             with self.local.open("rb") as file:
                 file.seek(offset)
                 return file.read(size)
+        except OSError as error:
+            raise _told(self.url, "read", error) from error
 
     def read_text(self) -> str:
         """Read it whole as UTF-8; what is not is replaced, so that a damaged file can be reported."""
@@ -295,7 +298,11 @@ def _telling(url: str, doing: str) -> Iterator[tuple[Any, str]]:
         raise
     except Exception as error:
         # Each service's client has exceptions of its own, so there is no narrower class to catch.
-        raise StorageError(_explain(url, doing, error), final=_is_final(error)) from error
+        raise _told(url, doing, error) from error
+
+
+def _told(url: str, doing: str, error: Exception) -> StorageError:
+    return StorageError(_explain(url, doing, error), final=_is_final(error))
 
 
 def _is_final(error: Exception) -> bool:

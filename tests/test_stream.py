@@ -52,10 +52,12 @@ def test_an_epoch_has_every_capture_once_in_an_order_of_its_own(folder: Path):
 def test_batches_hold_what_the_shards_hold(folder: Path):
     """Depth, labels, cameras and flags equal the decoded captures to the bit; masks name their kinds."""
     captures = {capture.capture_id: capture for capture in read_captures(folder)}
-    for batch in open_shards(folder, batch=4):
+    stream = open_shards(folder, batch=4)
+    for batch in stream:
+        rows = stream.rows(batch)
         for b, name in enumerate(batch.capture_ids):
             capture = captures[name]
-            assert batch.rows[b]["capture_id"] == name
+            assert rows[b]["capture_id"] == name
             assert float(batch.defect[b]) == float(capture.defect or 0)
             assert {k for k, on in zip(KINDS, batch.kinds[b], strict=True) if on} == set(capture.defect_types)
             assert int(batch.severity[b]) == (0 if not capture.defect else 2 if capture.major_defect else 1)

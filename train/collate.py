@@ -13,12 +13,11 @@ from jaxtyping import Bool, Float32, Int32, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..sim.capture import View
 from ..sim.errors import DamagelandError
 from ..sim.manifest import Row
 from ..sim.scene import KINDS
-from ..sim.shards import decode_views
-from ..sim.store import Store
+from ..sim.shards import EncodedView, encoded_views
+from ..sim.store import File, Store
 from ..sim.tarstream import parse_block
 
 
@@ -53,8 +52,8 @@ class Batch:
     """1 where a damage of that kind (``KINDS``) is seen; NaN where ``defect`` is unknown."""
     severity: Int64[Tensor, " b"]
     """Worst seen: 0 none, 1 minor, 2 major; -1 unknown."""
-    rows: tuple[Row, ...]
-    """Each capture's row of the manifest: attributes, measures, links."""
+    row: Int64[Tensor, " b"]
+    """Which row of its data set's table it is: ``ShardStream.rows`` has the attributes, measures and links there."""
 
     def __len__(self) -> int:
         return len(self.capture_ids)
@@ -78,6 +77,11 @@ class Pool:
 
     store: Store
     rows: pa.Table
+    """Of the manifest."""
+    defect: Float32[np.ndarray, " n"]
+    kinds: Float32[np.ndarray, "n 7"]
+    severity: Int64[np.ndarray, " n"]
+    """As in a Batch: turning a row of Arrow into Python takes as long as a small picture."""
 
     def __len__(self) -> int:
         return self.rows.num_rows
@@ -87,8 +91,21 @@ class Pool:
         return tuple(self.rows[name][k].as_py() for name in ("capture_id", "shard", "offset", "bytes"))
 
 
-Drawn = tuple[int, int, tuple[View, ...]]
-"""Source, row of its table, views."""
+def make_pool(store: Store, rows: pa.Table) -> Pool:
+    """Take rows of a manifest as what is drawn from."""
+    rows = rows.combine_chunks()
+    labels = rows.select(["defect", "major_defect", "defect_types"]).to_pylist()
+    return Pool(
+        store,
+        rows,
+        np.array([_flag(row["defect"]) for row in labels], np.float32),
+        np.array([_kinds(row) for row in labels], np.float32).reshape(-1, len(KINDS)),
+        np.array([_severity(row) for row in labels], np.int64),
+    )
+
+
+Drawn = tuple[int, int, File, tuple[EncodedView, ...]]
+"""Source, row of its table, shard, views: decoded only once a batch has a place for them."""
 
 
 class Captures(Dataset[Drawn]):
@@ -109,35 +126,32 @@ class Captures(Dataset[Drawn]):
                 f"`damageland check {pool.store}`"
             )
         try:
-            return s, k, decode_views(members, cameras=self.cameras)
+            return s, k, file, encoded_views(members, cameras=self.cameras)
         except DamagelandError as error:
             raise DamagelandError(f"{file}: {error}") from None
 
-    def _rows(self, samples: Sequence[Drawn]) -> tuple[Row, ...]:
-        """Rows of the manifests, each table asked once: a row of a hundred columns takes as long as a small picture."""
-        wanted = {s: [k for source, k, _ in samples if source == s] for s in {s for s, _, _ in samples}}
-        found = {s: iter(self.pools[s].rows.take(ks).to_pylist()) for s, ks in wanted.items()}
-        return tuple(next(found[s]) for s, _, _ in samples)
-
     def collate(self, samples: Sequence[Drawn]) -> Batch:
         """Put captures side by side."""
-        named = [{view.camera: view for view in views} for _, _, views in samples]
         height, width = self._size(samples)
-        images = {
-            name: np.zeros((len(samples), len(self.cameras), height, width, *rest), kind)
-            for name, kind, rest in _IMAGES
-        }
-        K, T = np.zeros((len(samples), len(self.cameras), 3, 3)), np.zeros((len(samples), len(self.cameras), 4, 4))
-        has = {name: np.zeros((len(samples), len(self.cameras)), bool) for name in images}
-        for b, views in enumerate(named):
-            for v, camera in enumerate(self.cameras):
-                if camera in views:
-                    _place(views[camera], (b, v), images, has, K, T)
-        rows, tensor = self._rows(samples), torch.from_numpy
+        shape = (len(samples), len(self.cameras))
+        images = {name: np.empty((*shape, height, width, *rest), kind) for name, kind, rest in _IMAGES}
+        has = {name: np.zeros(shape, bool) for name in images}
+        K, T = np.zeros((*shape, 3, 3)), np.zeros((*shape, 4, 4))
+        for b, (_, _, file, views) in enumerate(samples):
+            try:
+                for view in views:
+                    _place(view, (b, self.cameras.index(view.camera)), images, has, K, T)
+            except DamagelandError as error:
+                raise DamagelandError(f"{file}: {error}") from None
+        for name, image in images.items():
+            if not has[name].all():
+                image[~has[name]] = 0
+        drawn = [(self.pools[s], k) for s, k, *_ in samples]
+        tensor = torch.from_numpy
         return Batch(
-            capture_ids=tuple(row["capture_id"] for row in rows),
+            capture_ids=tuple(pool.rows["capture_id"][k].as_py() for pool, k in drawn),
             cameras=self.cameras,
-            source=torch.tensor([s for s, _, _ in samples]),
+            source=torch.tensor([s for s, *_ in samples]),
             rgb=tensor(images["rgb"]).permute(0, 1, 4, 2, 3),
             depth=tensor(images["depth"]),
             item=tensor(images["item"]),
@@ -149,16 +163,16 @@ class Captures(Dataset[Drawn]):
             has_damage=tensor(has["damage"]),
             K=tensor(K).float(),
             T_world_cam=tensor(T).float(),
-            defect=torch.tensor([_flag(row["defect"]) for row in rows]),
-            kinds=torch.tensor([_kinds(row) for row in rows]),
-            severity=torch.tensor([_severity(row) for row in rows]),
-            rows=rows,
+            defect=tensor(np.stack([pool.defect[k] for pool, k in drawn])),
+            kinds=tensor(np.stack([pool.kinds[k] for pool, k in drawn])),
+            severity=tensor(np.stack([pool.severity[k] for pool, k in drawn])),
+            row=torch.tensor([k for _, k in drawn]),
         )
 
     def _size(self, samples: Sequence[Drawn]) -> tuple[int, int]:
         if self.size_px is not None:
             return self.size_px
-        sizes = {view.rgb.shape[:2]: view.camera for _, _, views in samples for view in views}
+        sizes = {(view.height, view.width): view.camera for *_, views in samples for view in views}
         if len(sizes) > 1:
             found = ", ".join(f"{name} {w}x{h}" for (h, w), name in sizes.items())
             raise DamagelandError(f"views differ in size ({found}): give size_px=(height, width), or fewer cameras")
@@ -172,19 +186,20 @@ _IMAGES: tuple[tuple[str, Any, tuple[int, ...]], ...] = (
 
 
 def _place(
-    view: View, at: tuple[int, int], images: Mapping[str, np.ndarray], has: Mapping[str, np.ndarray],
+    view: EncodedView, at: tuple[int, int], images: Mapping[str, np.ndarray], has: Mapping[str, np.ndarray],
     K: np.ndarray, T: np.ndarray,
 ) -> None:  # fmt: skip
-    """Write a view into its place of a batch's arrays, brought to their size."""
+    """Decode a view into its place of a batch's arrays, brought to their size."""
     height, width = images["rgb"].shape[2:4]
-    for name, out in images.items():
-        image = getattr(view, name)
-        if image is not None:
-            has[name][at] = True
-            out[at] = image if image.shape[:2] == (height, width) else _resize(image, (width, height), name)
+    for name in view.images:
+        if (view.height, view.width) == (height, width):
+            view.decode_into(name, images[name][at])
+        else:
+            images[name][at] = _resize(view.decode(name), (width, height), name)
+        has[name][at] = True
     if view.K is not None:
-        scale = np.array([width / view.rgb.shape[1], height / view.rgb.shape[0], 1.0])
-        K[at] = view.K * scale[:, None]
+        scale = np.array([width / view.width, height / view.height, 1.0])
+        K[at] = np.array(view.K) * scale[:, None]
     if view.T_world_cam is not None:
         T[at] = view.T_world_cam
 

@@ -19,7 +19,7 @@ from ..sim.errors import DamagelandError
 from ..sim.manifest import Row, read_table
 from ..sim.seed import generator_for
 from ..sim.store import Source, as_store
-from .collate import Batch, Captures, Pool
+from .collate import Batch, Captures, Pool, make_pool
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,11 @@ class ShardStream:
             yield batch
         self.epoch, self.position = epoch + 1, 0
 
+    def rows(self, batch: Batch) -> list[Row]:
+        """Look up what the manifest says of a batch's captures: attributes, measures, links."""
+        drawn = zip(batch.source.tolist(), batch.row.tolist(), strict=True)
+        return [self.data.pools[s].rows.slice(k, 1).to_pylist()[0] for s, k in drawn]
+
     def state_dict(self) -> dict[str, int]:
         """Position: epochs done and batches of this one handed out."""
         return {"epoch": self.epoch, "position": self.position, "captures": sum(self.quotas), "seed": self.seed}
@@ -199,7 +204,7 @@ def _read_pool(
         asked = {"split": split, "roles": roles} | ({"keep": "a filter of yours"} if keep else {})
         there = sorted({f"{row['split']}/{row['role']}" for row in table.select(["split", "role"]).to_pylist()})
         raise DamagelandError(f"{store}: no capture of {asked}; it holds {', '.join(there) or 'none'}")
-    return Pool(store, table.filter(pa.array(chosen)))
+    return make_pool(store, table.filter(pa.array(chosen)))
 
 
 def _share(rank: int | None, ranks: int | None) -> tuple[int, int]:
