@@ -4,7 +4,7 @@ REAL ?=
 BIN := .venv/bin
 RUN := runs/demo
 
-.PHONY: help demo test lint bench bench-leaks bench-products soak clean
+.PHONY: help demo test lint bench bench-leaks bench-products bench-whole soak clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -46,6 +46,9 @@ bench-leaks: .venv/ready  ## Try to tell damaged items from sound ones by anythi
 
 bench-products: .venv/ready  ## Build times of every packaging family, and how many products differ
 	$(BIN)/python bench/bench_products.py
+
+bench-whole: .venv/ready  ## Render a thousand captures, check, export and train on them (half an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python bench/whole.py
 
 soak: .venv/ready  ## Kill workers and drivers twenty times, and compare the bytes (ten minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python bench/soak.py

@@ -151,7 +151,7 @@ def _render_all(plan: "Plan", count: int, out: str, engine: "Engine", log: Path 
         f"{out}: {count} shards, {made} rendered now in {duration(time.monotonic() - start)}. "
         f"Look at {store / 'README.md'}, {store / 'manifest.csv'}.\n"
         f"Next: damageland check {out}"
-        + (f", damageland train {out} --out {store / 'model'}" if store.local is not None else "")
+        f", damageland train {out} --out {store / 'model' if store.local is not None else 'runs/model'}"
     )
 
 
@@ -230,7 +230,7 @@ def export(
 
 
 def train(
-    data: Positional[tuple[Path, ...]],
+    data: Positional[tuple[str, ...]],
     *,
     out: Path,
     real: tuple[Path, ...] = (),
@@ -241,7 +241,7 @@ def train(
     Example: damageland train runs/demo --out runs/demo/model
 
     Args:
-        data: Folders that `damageland render` made.
+        data: Folders or URLs that `damageland render` filled.
         out: Folder for model.safetensors and model.json; it is what --model takes.
         real: Folders of real captures (with query.csv) to mix in, if you have any to learn from.
         config: Settings; the same seed on the same data repeats the run.
@@ -258,7 +258,7 @@ def evaluate(
     *,
     model: Path,
     real: tuple[Path, ...] = (),
-    data: Path | None = None,
+    data: str | None = None,
     out: Path = Path("runs/evaluate"),
     seed: int = 0,
 ) -> None:
@@ -269,7 +269,7 @@ def evaluate(
     Args:
         model: Folder with model.safetensors and model.json.
         real: Folders of real captures: each with query.csv, or a folder of such folders.
-        data: A rendered data set, whose test products the model never saw.
+        data: A rendered data set (folder or URL), whose test products the model never saw.
         out: Folder for report.html, metrics.json and predictions/.
         seed: Seed of the bootstrap.
     """

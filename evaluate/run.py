@@ -21,6 +21,7 @@ from ..sim.files import write_atomic
 from ..sim.manifest import manifest_rows
 from ..sim.output import LOCK_FILE
 from ..sim.shards import read_captures
+from ..sim.store import File, Source, as_store
 from ..train.console import bar, say
 from .conclusions import interval
 from .folder import find_sets, read_folder
@@ -33,12 +34,12 @@ REPORT = "report.html"
 
 
 def evaluate(
-    model: Path, *, real: Sequence[Path], data: Path | None, out: Path, progress: bool = True, seed: int = 0
+    model: Path, *, real: Sequence[Path], data: Source | None, out: Path, progress: bool = True, seed: int = 0
 ) -> Path:
     """Evaluate a trained model on folders of real captures and on the test split of rendered ones; return the report.
 
-    Each path in ``real`` is a set (a folder with query.csv) or a folder of sets. ``data`` is a rendered data set; its
-    test split holds products that training never saw. At least one of both must be given.
+    Each path in ``real`` is a set (a folder with query.csv) or a folder of sets. ``data`` is a rendered data set
+    (folder or URL); its test split holds products that training never saw. At least one of both must be given.
     """
     from ..train.predict import load_model, predict  # torch loads slowly: not before it is needed
 
@@ -61,7 +62,7 @@ def evaluate_scorer(
     info: Mapping[str, Any],
     *,
     real: Sequence[Path],
-    data: Path | None,
+    data: Source | None,
     out: Path,
     log: Mapping[str, Sequence[str]] | None = None,
     model_name: str = "",
@@ -87,7 +88,7 @@ def evaluate_scorer(
         seed=seed,
         seconds=time.monotonic() - started,
         data=None if data is None else str(data),
-        recipe=None if data is None else _recipe_name(data / LOCK_FILE),
+        recipe=None if data is None else _recipe_name(as_store(data) / LOCK_FILE),
         real={name: str(folder) for name, folder in sets.items()},
     )
     html = render_report(results, info=info, log=log or {}, manifest=manifest, provenance=provenance)
@@ -114,7 +115,7 @@ def _score_all(
     scorer: Scorer,
     info: Mapping[str, Any],
     sets: Mapping[str, Path],
-    data: Path | None,
+    data: Source | None,
     manifest: Sequence[Mapping[str, Any]] | None,
     *,
     seed: int,
@@ -164,11 +165,11 @@ def _write(out: Path, results: Sequence[SetResult], html: str) -> None:
     write_atomic(out / REPORT, html)
 
 
-def _recipe_name(path: Path) -> str | None:
+def _recipe_name(path: File) -> str | None:
     """Name in recipe.lock.yaml, None where there is none: it adorns the report and decides nothing."""
     try:
         recipe = yaml.safe_load(path.read_bytes())
-    except (OSError, yaml.YAMLError):
+    except (DamagelandError, yaml.YAMLError):
         return None
     recipe = recipe.get("recipe", recipe) if isinstance(recipe, dict) else None
     return str(recipe["name"]) if isinstance(recipe, dict) and "name" in recipe else None

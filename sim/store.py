@@ -51,6 +51,11 @@ class Store:
         return File(self, name)
 
     @property
+    def name(self) -> str:
+        """Last part of the path or URL."""
+        return (self.url if self.local is None else str(self.local.resolve())).rpartition("/")[2]
+
+    @property
     def scheme(self) -> str:
         """What stands before ``://``, of the innermost URL of a chain; ``file`` for a local folder."""
         return self.url.rpartition("::")[2].partition("://")[0] if "://" in self.url else "file"

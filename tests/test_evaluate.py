@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import fakes
+import fsspec
 import numpy as np
 import pytest
 from damageland.evaluate.conclusions import NOT_MEASURED, confounded, interval
@@ -479,7 +480,7 @@ def test_evaluate_writes_metrics_predictions_and_report(tmp_path: Path) -> None:
 
 
 def test_evaluate_takes_a_trained_model(tmp_path: Path) -> None:
-    """The real way through: a model folder that training wrote, rendered data and photographs, to one report."""
+    """The real way through: a trained model's folder, rendered data on a URL and photographs, to one report."""
     from damageland.train.config import TrainConfig
     from damageland.train.loop import train
 
@@ -487,12 +488,14 @@ def test_evaluate_takes_a_trained_model(tmp_path: Path) -> None:
     data.mkdir()
     for k, split in enumerate(("train", "validation", "test")):
         write_shard(shard_path(data, k), [c for i in range(4) for c in fakes.fake_product(k, 10 * k + i, split=split)])
+    url = f"memory://{tmp_path.name}/data"
+    fsspec.filesystem("memory").put(str(data), url, recursive=True)
     sizes = {"frame_px": 48, "crop_px": 32, "locate_px": 32, "width": 8, "threads": 1}
     model = train(
-        [data], TrainConfig(steps=2, locate_steps=2, pairs=2, unpaired=1, **sizes), tmp_path / "m", progress=False
+        [url], TrainConfig(steps=2, locate_steps=2, pairs=2, unpaired=1, **sizes), tmp_path / "m", progress=False
     )
     real = real_set(tmp_path / "cans", damaged=4, intact=4)
-    report = evaluate(model, real=[real], data=data, out=tmp_path / "out", progress=False)
+    report = evaluate(model, real=[real], data=url, out=tmp_path / "out", progress=False)
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert set(metrics) == {"synthetic_test", "cans"}
     assert 0 <= metrics["synthetic_test"]["AUROC"]["value"] <= 1

@@ -18,6 +18,7 @@ from ..sim.errors import DamagelandError
 from ..sim.files import write_atomic
 from ..sim.seed import generator_for
 from ..sim.shards import read_captures
+from ..sim.store import Source, as_store
 from .batches import DetectBatch, RealPool, ahead, draw_detect_batch, draw_locate_batch
 from .checkpoint import Modality, Model, ModelCard, Scores, TrainedOn, load_model, save_model, versions
 from .config import TrainConfig
@@ -37,13 +38,13 @@ LOG_COLUMNS = ("stage", "step", "loss", "score_loss", "mask_loss", "lr")
 
 
 def train(
-    data: Sequence[Path], config: TrainConfig, out: Path, *, real: Iterable[Capture] = (), progress: bool = True
+    data: Sequence[Source], config: TrainConfig, out: Path, *, real: Iterable[Capture] = (), progress: bool = True
 ) -> Path:
-    """Train on rendered folders, and on real captures if given; return ``out``, the folder of the finished model."""
+    """Train on rendered folders or URLs, and on real captures if given; return ``out``, the finished model's folder."""
     if not data:
         raise DamagelandError("no rendered folder to train on: name at least one that `damageland render --out` wrote")
     source: CaptureSource = lambda split: chain.from_iterable(read_captures(f, split=split) for f in data)  # noqa: E731
-    return fit(source, config, out, real=real, progress=progress, names=tuple(folder.name for folder in data))
+    return fit(source, config, out, real=real, progress=progress, names=tuple(as_store(where).name for where in data))
 
 
 def fit(
