@@ -4,7 +4,7 @@ REAL ?=
 BIN := .venv/bin
 RUN := runs/demo
 
-.PHONY: help demo test lint bench bench-leaks bench-products bench-whole soak clean
+.PHONY: help demo test lint bench bench-leaks bench-products bench-recipes bench-whole soak clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -46,6 +46,9 @@ bench-leaks: .venv/ready  ## Try to tell damaged items from sound ones by anythi
 
 bench-products: .venv/ready  ## Build times of every packaging family, and how many products differ
 	$(BIN)/python bench/bench_products.py
+
+bench-recipes: .venv/ready  ## What each shipped recipe takes, from a few samples of it
+	OMP_NUM_THREADS=1 $(BIN)/python bench/bench_recipes.py
 
 bench-whole: .venv/ready  ## Render a thousand captures, check, export and train on them (half an hour)
 	OMP_NUM_THREADS=1 $(BIN)/python bench/whole.py

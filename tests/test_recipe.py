@@ -13,12 +13,15 @@ import scenes
 from damageland.generators.compose import Composed, compose
 from damageland.generators.damage.outcome import Limits, SeverityRules
 from damageland.generators.recipe import (
+    ASSETS,
     DamageSpec,
     Plan,
     ProductSpec,
     build_product,
     locate,
     make_plan,
+    read_plan,
+    reference_count,
     shard_count,
     split_of,
     unit_count,
@@ -369,3 +372,12 @@ def test_missing_folder_of_pictures_is_refused(tmp_path: Path):
     first = make_plan(recipe, plan.booth, folder=tmp_path)
     (tmp_path / "photos" / "a.png").write_bytes(b"two")
     assert make_plan(recipe, plan.booth, folder=tmp_path).recipe_hash != first.recipe_hash
+
+
+@pytest.mark.parametrize("path", sorted((ASSETS / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_recipes_are_what_they_say(path: Path):
+    """Each is read without complaint, bears its file's name, and keeps every split and both classes."""
+    recipe = read_plan(path).recipe
+    assert recipe.name == path.stem and 0 < recipe.captures * recipe.damaged_share < recipe.captures
+    products = reference_count(recipe) // max(recipe.gallery, 1)
+    assert min(recipe.validation_share, recipe.test_share) * products >= 1
