@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import simplejpeg
 
 from .capture import Capture, View
 from .errors import DamagelandError
-from .manifest import Row, capture_row, csv_agrees
+from .manifest import Row, capture_row, csv_agrees, pc, rows_of
 from .scene import KINDS, SURFACES
 from .shards import decode_capture, header_of, read_members
 from .store import File, Source
@@ -158,27 +159,32 @@ def _check_view(view: View) -> list[str]:
     return problems
 
 
-def check_manifest(source: Source, rows: list[Row], recorded: list[Row]) -> list[str]:
+def check_manifest(source: Source, table: pa.Table, recorded: pa.Table) -> list[str]:
     """Where the recorded manifest disagrees with the rows that the shards give."""
     problems = []
-    if len(rows) != len(recorded):
-        problems.append(f"manifest.parquet has {len(recorded)} rows, the shards hold {len(rows)} captures")
-    for row, other in zip(rows, recorded, strict=False):
-        wrong = [name for name, value in other.items() if row.get(name) != value]
-        if wrong:
-            problems.append(f"manifest.parquet disagrees with capture {row['capture_id']} in {wrong}")
+    if table.num_rows != recorded.num_rows:
+        problems.append(f"manifest.parquet has {recorded.num_rows} rows, the shards hold {table.num_rows} captures")
+    if not table.equals(recorded):
+        for row, other in zip(rows_of(table), rows_of(recorded), strict=False):
+            wrong = [name for name, value in other.items() if row.get(name) != value]
+            if wrong:
+                problems.append(f"manifest.parquet disagrees with capture {row['capture_id']} in {wrong}")
     return problems if csv_agrees(source) else [*problems, "manifest.csv and manifest.parquet have different rows"]
 
 
-def check_links(rows: list[Row]) -> list[str]:
+def check_links(table: pa.Table) -> list[str]:
     """Twins and references that are not in the set, or show another product."""
-    items = {row["capture_id"]: row["item_identifier"] for row in rows}
+    items = table["item_identifier"].combine_chunks()
+    references = pc.split_pattern(table["reference_ids"].combine_chunks(), ",")
+    from_row = np.concatenate([np.arange(table.num_rows), pc.list_parent_indices(references).to_numpy()])
+    links = pa.chunked_array([table["twin_id"].combine_chunks(), pc.list_flatten(references)]).combine_chunks()
+    named = pc.not_equal(pc.fill_null(links, ""), "")
+    from_row, links = from_row[named.to_numpy(zero_copy_only=False)], links.filter(named)
+    to_row = pc.index_in(links, value_set=table["capture_id"].combine_chunks())
+    other = pc.not_equal(items.take(to_row), items.take(pa.array(from_row)))
     problems = []
-    for row in rows:
-        links = [row["twin_id"]] * bool(row["twin_id"]) + [link for link in row["reference_ids"].split(",") if link]
-        for link in links:
-            if link not in items:
-                problems.append(f"capture {row['capture_id']} links to {link}, which is not in this set")
-            elif items[link] != row["item_identifier"]:
-                problems.append(f"capture {row['capture_id']} links to {link}, which shows another product")
+    for k in np.flatnonzero(pc.fill_null(other, True).to_numpy(zero_copy_only=False)):
+        capture, link = table["capture_id"][int(from_row[k])].as_py(), links[int(k)].as_py()
+        what = "is not in this set" if to_row[int(k)].as_py() is None else "shows another product"
+        problems.append(f"capture {capture} links to {link}, which {what}")
     return problems

@@ -5,12 +5,12 @@ The vocabulary is Croissant 1.0 (http://mlcommons.org/croissant/1.0). Nothing in
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from .manifest import Row, column_help, manifest_table
+from .manifest import column_help
 from .store import Source, as_store
 
 CROISSANT = "croissant.json"
@@ -47,9 +47,9 @@ MEMBERS = {
 
 
 def croissant_text(
-    folder: Source, rows: Sequence[Row], *, name: str, description: str, licence: str, provenance: str, limits: str
+    folder: Source, table: pa.Table, *, name: str, description: str, licence: str, provenance: str, limits: str
 ) -> str:
-    """The JSON of a folder whose manifest has these rows."""
+    """The JSON of a folder with this manifest."""
     document: Mapping[str, Any] = {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
@@ -61,7 +61,7 @@ def croissant_text(
         "rai:dataCollection": provenance,
         "rai:dataLimitations": limits,
         "distribution": [_manifest_file(folder), _shard_files(), *_member_files()],
-        "recordSet": [_records(rows)],
+        "recordSet": [_records(table)],
     }
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
@@ -106,8 +106,8 @@ def _member_files() -> list[dict[str, Any]]:
     ]
 
 
-def _records(rows: Sequence[Row]) -> dict[str, Any]:
-    meaning = dict(column_help(rows))
+def _records(table: pa.Table) -> dict[str, Any]:
+    meaning = dict(column_help(table))
     return {
         "@type": "cr:RecordSet",
         "@id": "captures",
@@ -123,7 +123,7 @@ def _records(rows: Sequence[Row]) -> dict[str, Any]:
                 "dataType": _data_type(column.type),
                 "source": {"fileObject": {"@id": "manifest.parquet"}, "extract": {"column": column.name}},
             }
-            for column in manifest_table(rows).schema
+            for column in table.schema
         ],
     }
 

@@ -1,13 +1,14 @@
 """The data card of an output folder: ``README.md``, ``card.jpg``, ``croissant.json``; all derived from the shards."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
 import cv2
 import jinja2
 import numpy as np
+import pyarrow as pa
 import simplejpeg
 import yaml
 from jaxtyping import Float, UInt8
@@ -15,7 +16,7 @@ from jaxtyping import Float, UInt8
 from .capture import Capture, Severity, View
 from .croissant import CROISSANT, croissant_text
 from .files import sha256_of
-from .manifest import Row, column_help
+from .manifest import column_help, pc, split_list
 from .scene import KINDS, SURFACES
 from .shards import DEPTH_UNIT_M, read_headers, read_shard, shard_paths
 from .store import Source, Store, as_store
@@ -159,23 +160,23 @@ def summarise(headers: Iterable[Mapping[str, Any]]) -> Summary:
     return summary
 
 
-def write_card(source: Source, rows: Sequence[Row]) -> None:
-    """Write the data card of a folder from its shards, its manifest and the rows of that."""
+def write_card(source: Source, table: pa.Table) -> None:
+    """Write the data card of a folder from its shards and its manifest."""
     folder = as_store(source)
     summary = summarise(header for path in shard_paths(folder) for header in read_headers(path))
-    origins = sorted({row["origin"] for row in rows})
+    origins = _origins(table)
     croissant = croissant_text(
         folder,
-        rows,
+        table,
         name=recipe_name(folder),
-        description=f"{len(rows)} captures of packaged products, some of them damaged, in colour and depth, labelled "
-        "to the pixel.",
+        description=f"{table.num_rows} captures of packaged products, some of them damaged, in colour and depth, "
+        "labelled to the pixel.",
         licence=licence_text(origins),
         provenance=_provenance(folder, summary),
         limits=_limits(origins),
     )
-    (folder / "card.jpg").write(simplejpeg.encode_jpeg(contact_strip(folder, rows), 88, "RGB", "444"))
-    (folder / "README.md").write(card_text(folder, rows, summary))
+    (folder / "card.jpg").write(simplejpeg.encode_jpeg(contact_strip(folder, table), 88, "RGB", "444"))
+    (folder / "README.md").write(card_text(folder, table, summary))
     (folder / CROISSANT).write(croissant)
 
 
@@ -183,23 +184,23 @@ def _limits(origins: Collection[str]) -> str:
     return "\n".join([_LIMITS_SYNTHETIC] * ("synthetic" in origins) + [_LIMITS_REAL] * ("real" in origins))
 
 
-def card_text(folder: Store, rows: Sequence[Row], summary: Summary) -> str:
+def card_text(folder: Store, table: pa.Table, summary: Summary) -> str:
     """Markdown of the data card; depends on the shards and the recipe only, not on the clock or the folder's name."""
     paths = shard_paths(folder)
-    first = rows[0]
-    origins = sorted({row["origin"] for row in rows})
+    first = table.slice(0, 1).to_pylist()[0]
+    origins = _origins(table)
     image = first["query_image"].partition("/")[2]
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
     return environment.from_string(_TEMPLATE).render(
         name=recipe_name(folder),
         picture="card.jpg",
-        damaged=any(row["defect"] for row in rows),
-        products=len({row["item_identifier"] for row in rows}),
-        captures=len(rows),
+        damaged=bool(pc.any(table["defect"]).as_py()),
+        products=len(table["item_identifier"].unique()),
+        captures=table.num_rows,
         shards=len(paths),
         megabytes=sum(path.size() for path in paths) / 1e6,
         origins=" and ".join(origins),
-        tables=_counts(rows),
+        tables=_counts(table),
         severities=_severities(summary),
         cameras=_cameras(summary),
         example={
@@ -211,7 +212,7 @@ def card_text(folder: Store, rows: Sequence[Row], summary: Summary) -> str:
         depth_mm=f"{DEPTH_UNIT_M * 1000:g}",
         surfaces=", ".join(SURFACES),
         kinds=", ".join(KINDS),
-        columns=column_help(rows),
+        columns=column_help(table),
         provenance=_provenance(folder, summary),
         licence=licence_text(origins),
         limits=_limits(origins),
@@ -234,14 +235,26 @@ def recipe_name(folder: Store) -> str:
     return str(_recipe(folder).get("name", "damageland set"))
 
 
-def _counts(rows: Sequence[Row]) -> list[tuple[str, str]]:
+def _origins(table: pa.Table) -> list[str]:
+    return sorted(table["origin"].unique().to_pylist())
+
+
+def _counts(table: pa.Table) -> list[tuple[str, str]]:
     """Counts of captures by role, split, kind, severity, generator, material and family, in a fixed order."""
-    kinds = Counter(kind for row in rows for kind in row["defect_types"].split(",") if kind)
-    tables = [(name, Counter(str(row[name] or "unknown") for row in rows)) for name in ("role", "split", "severity")]
-    tables.insert(2, ("kind of damage", kinds))
-    tables.append(("generator", Counter(g for row in rows for g in row["generators"].split(",") if g)))
-    tables.append(("material", Counter(row["item_material"] or "unknown" for row in rows)))
-    tables.append(("family", Counter(str(row["family"]) for row in rows if row.get("family"))))
+
+    def tally(name: str) -> Counter[str]:
+        return Counter(value or "unknown" for value in table[name].to_pylist())
+
+    families = table["family"].to_pylist() if "family" in table.column_names else []
+    tables = (
+        ("role", tally("role")),
+        ("split", tally("split")),
+        ("kind of damage", Counter(split_list(table, "defect_types"))),
+        ("severity", tally("severity")),
+        ("generator", Counter(split_list(table, "generators"))),
+        ("material", tally("item_material")),
+        ("family", Counter(str(family) for family in families if family)),
+    )
     return [
         (title, ", ".join(f"{key}: {n}" for key, n in sorted(counts.items()))) for title, counts in tables if counts
     ]
@@ -285,30 +298,32 @@ def _provenance(folder: Store, summary: Summary) -> str:
 # Pictures
 
 
-def contact_strip(folder: Store, rows: Sequence[Row], *, count: int = 6) -> UInt8[np.ndarray, "h w 3"]:
+def contact_strip(folder: Store, table: pa.Table, *, count: int = 6) -> UInt8[np.ndarray, "h w 3"]:
     """Some captures, one per row (twin, damaged, damage mask over the picture, depth), of all generators in turn."""
-    chosen = _choose(rows, count)
+    chosen = table.take(_choose(table, count)).to_pylist()
     ids = {row["capture_id"] for row in chosen} | {row["twin_id"] for row in chosen}
-    captures = _load(folder, rows, {i for i in ids if i})
+    captures = _load(folder, table, {i for i in ids if i})
     lines = [_line(captures[row["capture_id"]], captures.get(row["twin_id"] or "")) for row in chosen]
     gap = np.full((4, lines[0].shape[1], 3), 255, np.uint8)
     return np.concatenate([part for line in lines for part in (line, gap)][:-1])
 
 
-def _choose(rows: Sequence[Row], count: int) -> list[Row]:
+def _choose(table: pa.Table, count: int) -> list[int]:
     """Damaged queries, or whatever there is; the first of each generator, then the second of each, and so on."""
-    candidates = [row for row in rows if row["defect"]] or [row for row in rows if row["role"] == "query"] or rows
+    defect, role, generators = (table[name].to_pylist() for name in ("defect", "role", "generators"))
+    everything = range(table.num_rows)
+    candidates = [k for k in everything if defect[k]] or [k for k in everything if role[k] == "query"] or everything
     turn: Counter[str] = Counter()
     ranked = []
-    for position, row in enumerate(candidates):
-        ranked.append((turn[row["generators"]], position, row))
-        turn[row["generators"]] += 1
-    return [row for _, _, row in sorted(ranked, key=lambda entry: entry[:2])[:count]]
+    for k in candidates:
+        ranked.append((turn[generators[k]], k))
+        turn[generators[k]] += 1
+    return [k for _, k in sorted(ranked)[:count]]
 
 
-def _load(folder: Store, rows: Sequence[Row], ids: set[str]) -> dict[str, Capture]:
-    shards = sorted({row["shard"] for row in rows if row["capture_id"] in ids})
-    return {c.capture_id: c for name in shards for c in read_shard(folder / name) if c.capture_id in ids}
+def _load(folder: Store, table: pa.Table, ids: set[str]) -> dict[str, Capture]:
+    shards = table.filter(pc.is_in(table["capture_id"], pa.array(sorted(ids))))["shard"].unique().to_pylist()
+    return {c.capture_id: c for name in sorted(shards) for c in read_shard(folder / name) if c.capture_id in ids}
 
 
 def _line(capture: Capture, twin: Capture | None) -> UInt8[np.ndarray, "h w 3"]:

@@ -5,10 +5,12 @@ so that csv and parquet say the same. Attributes and measures of the captures at
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, get_args
 
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -17,7 +19,11 @@ from .errors import DamagelandError
 from .shards import header_of, read_members, shard_paths
 from .store import File, Source, as_store
 
+pc: Any = pyarrow.compute  # which makes its functions at run time: no type checker knows them
 Row = dict[str, Any]
+
+CHUNK_ROWS = 1024
+"""Rows that are dictionaries at a time."""
 
 FIRST_COLUMNS: dict[str, pa.DataType] = {
     "capture_id": pa.string(),
@@ -81,13 +87,18 @@ COLUMN_HELP = {
 }
 
 
-def column_help(rows: Sequence[Row]) -> list[tuple[str, str]]:
+def column_help(table: pa.Table) -> list[tuple[str, str]]:
     """Every column of a manifest with its meaning: the fixed ones, then attributes and measures by name."""
-    extra = sorted({name for row in rows for name in row} - set(COLUMN_HELP))
-    generators = {g for row in rows for g in row["generators"].split(",") if g}
+    extra = sorted(set(table.column_names) - set(COLUMN_HELP))
+    generators = set(split_list(table, "generators"))
     measured = {name for name in extra if any(name.startswith(f"{generator}_") for generator in generators)}
     meaning = {name: "measured on the damage" if name in measured else "attribute of the item" for name in extra}
     return list((COLUMN_HELP | meaning).items())
+
+
+def split_list(table: pa.Table, name: str) -> list[str]:
+    """All entries of a column of comma-separated lists, row after row."""
+    return [entry for text in table[name].to_pylist() for entry in text.split(",") if entry]
 
 
 def capture_row(header: Mapping[str, Any], shard: str, span: tuple[int, int] | None = None) -> Row:
@@ -153,51 +164,84 @@ def manifest_rows(source: Source) -> list[Row]:
         for path in shard_paths(source)
         for sample in read_members(path, headers_only=True)
     ]
-    refuse_duplicates(source, rows)
+    refuse_duplicates(source, manifest_table(rows))
     return rows
 
 
-def refuse_duplicates(source: Source, rows: Iterable[Row]) -> None:
+def rows_of(table: pa.Table) -> Iterator[Row]:
+    """Rows of a manifest, a few of them in memory."""
+    for part in table.to_batches(CHUNK_ROWS):
+        yield from part.to_pylist()
+
+
+def refuse_duplicates(source: Source, table: pa.Table) -> None:
     """Raise an error if a capture_id comes twice."""
-    where: dict[str, str] = {}
-    for row in rows:
-        name, shard = row["capture_id"], row["shard"]
-        if name in where:
-            raise DamagelandError(
-                f"{source}: capture_id {name} is in both {where[name]} and {shard}; ids must be unique"
-            )
-        where[name] = shard
+    counts = pc.value_counts(table["capture_id"])
+    twice = counts.filter(pc.greater(counts.field("counts"), 1))
+    if len(twice):
+        name = twice[0]["values"].as_py()
+        shards = table.filter(pc.equal(table["capture_id"], name))["shard"].to_pylist()
+        raise DamagelandError(f"{source}: capture_id {name} is in both {shards[0]} and {shards[1]}; ids must be unique")
 
 
-def manifest_table(rows: Sequence[Row]) -> pa.Table:
-    """Rows as a table with typed, nullable columns: the fixed ones, attributes and measures by name, provenance."""
-    middle = sorted({name for row in rows for name in row} - set(FIRST_COLUMNS) - set(LAST_COLUMNS))
-    types = FIRST_COLUMNS | {name: _column_type([row.get(name) for row in rows]) for name in middle} | LAST_COLUMNS
+def manifest_table(rows: Iterable[Row]) -> pa.Table:
+    """Rows as a table with typed, nullable columns: the fixed ones, attributes and measures by name, provenance.
+
+    Takes rows as they come, and keeps them as Arrow does: a million need no million dictionaries.
+    """
+    rows, parts = iter(rows), list[dict[str, pa.Array]]()
+    while part := list(islice(rows, CHUNK_ROWS)):
+        parts.append(_columns(part))
+    middle = sorted({name for part in parts for name in part} - set(FIRST_COLUMNS) - set(LAST_COLUMNS))
+    types = FIRST_COLUMNS | {name: _common_type([p[name].type for p in parts if name in p]) for name in middle}
+    columns = {
+        name: pa.chunked_array([_as_type(p.get(name), kind, len(p["capture_id"])) for p in parts], kind)
+        for name, kind in (types | LAST_COLUMNS).items()
+    }
+    return pa.table(columns).combine_chunks()
+
+
+def _columns(rows: Sequence[Row]) -> dict[str, pa.Array]:
+    """Some rows as columns: the fixed ones and those that these rows have."""
+    fixed = FIRST_COLUMNS | LAST_COLUMNS
     columns = {}
-    for name, kind in types.items():
+    for name in [*fixed, *sorted({name for row in rows for name in row} - set(fixed))]:
         values = [row.get(name) for row in rows]
+        kind = fixed.get(name) or _common_type([_TYPES.get(type(v), pa.string()) for v in values if v is not None])
         try:
             columns[name] = pa.array([str(v) if kind == pa.string() and v is not None else v for v in values], kind)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
             raise DamagelandError(f"manifest column {name!r} cannot hold its values as {kind}: {error}") from None
-    return pa.table(columns)
+    return columns
 
 
-def _column_type(values: Sequence[Any]) -> pa.DataType:
-    kinds = {type(value) for value in values if value is not None}
-    if kinds and kinds <= {bool}:
-        return pa.bool_()
-    if kinds and kinds <= {int}:
-        return pa.int64()
-    return pa.float64() if kinds and kinds <= {int, float} else pa.string()
+_TYPES = {bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
 
 
-def write_manifest(source: Source, rows: Sequence[Row]) -> None:
+def _common_type(kinds: Iterable[pa.DataType]) -> pa.DataType:
+    """Type of a column whose values have these types; null where there is no value yet."""
+    found = {kind for kind in kinds if kind != pa.null()}
+    if not found:
+        return pa.null()
+    if len(found) == 1:
+        return found.pop()
+    return pa.float64() if found == {pa.int64(), pa.float64()} else pa.string()
+
+
+def _as_type(values: pa.Array | None, kind: pa.DataType, length: int) -> pa.Array:
+    if values is None:
+        return pa.nulls(length, kind)
+    if kind == pa.string() and values.type not in (pa.string(), pa.null()):
+        return pa.array([None if value is None else str(value) for value in values.to_pylist()], kind)
+    return values.cast(kind)
+
+
+def write_manifest(source: Source, table: pa.Table) -> None:
     """Write ``manifest.parquet`` and ``manifest.csv`` with the same rows and columns.
 
     In the csv, nothing between two commas is null and ``""`` is the empty string.
     """
-    store, table = as_store(source), manifest_table(rows)
+    store = as_store(source)
     parquet, csv = pa.BufferOutputStream(), pa.BufferOutputStream()
     pyarrow.parquet.write_table(table, parquet, compression="zstd")
     pyarrow.csv.write_csv(table, csv)

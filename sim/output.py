@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pyarrow as pa
 import yaml
 
 from .check import ShardReport, check_links, check_manifest, check_shard
@@ -23,7 +24,7 @@ from .errors import DamagelandError
 from .files import checksum_line, parse_checksums
 from .lease import PREFIX as LEASES
 from .lease import lease
-from .manifest import Row, capture_row, manifest_table, read_manifest, refuse_duplicates, write_manifest
+from .manifest import Row, capture_row, manifest_table, read_table, refuse_duplicates, write_manifest
 from .shards import header_of, read_members, shard_name, shard_paths
 from .store import File, Source, Store, as_file, as_store
 
@@ -191,25 +192,23 @@ def finish(out: Source, count: int) -> None:
         names = [*expected, *DERIVED_FILES] + [LOCK_FILE] * (store / LOCK_FILE).is_file()
         if (store / CHECKSUMS).is_file() and not verify_checksums(store, required=names):
             return
-        rows, digests = _rows_and_digests(store, expected)
-        refuse_duplicates(store, rows)
-        write_manifest(store, rows)
-        write_card(store, rows)
+        digests: dict[str, str] = {}
+        table = manifest_table(_rows(store, expected, digests))
+        damaged = [name for name, digest in digests.items() if not digest]
+        if damaged:
+            raise DamagelandError(f"{store}: shards {damaged} are unfinished or damaged: run the same command again")
+        refuse_duplicates(store, table)
+        write_manifest(store, table)
+        write_card(store, table)
         lines = [checksum_line(digests.get(name) or (store / name).sha256(), name) for name in sorted(names)]
         (store / CHECKSUMS).write("".join(lines))
 
 
-def _rows_and_digests(store: Store, names: Sequence[str]) -> tuple[list[Row], dict[str, str]]:
-    """Read every shard once: its manifest rows, and its checksum, which must be the recorded one."""
-    rows: list[Row] = []
-    digests: dict[str, str] = {}
-    for name, (of_shard, digest) in zip(names, _each(store, _rows_and_digest, names), strict=True):
-        rows += of_shard
+def _rows(store: Store, names: Sequence[str], digests: dict[str, str]) -> Iterator[Row]:
+    """Read every shard once: yield its manifest rows, and note its checksum, empty unless it is the recorded one."""
+    for name, (rows, digest) in zip(names, _each(store, _rows_and_digest, names), strict=True):
         digests[name] = digest
-    damaged = [name for name, digest in digests.items() if not digest]
-    if damaged:
-        raise DamagelandError(f"{store}: shards {damaged} are unfinished or damaged: run the same command again")
-    return rows, digests
+        yield from rows
 
 
 def _rows_and_digest(file: File) -> tuple[list[Row], str]:
@@ -295,36 +294,38 @@ def inspect(
         _refuse_newer(store, _mapping((store / LOCK_FILE).read_text()))
     names = {path.name for path in paths}
     problems = [f"{store} lacks {shard_name(k)}" for k in range(len(paths)) if shard_name(k) not in names]
-    rows, digests, bad, decode_s = list[Row](), dict[str, str](), list[str](), list[float]()
+    digests, bad, decode_s = dict[str, str](), list[str](), list[float]()
     timed = {path.name for path in paths[:TIMED_SHARDS]}
 
     def look(file: File) -> tuple[ShardReport, str | None]:
         return check_shard(file, pixels=pixels, time_pixels=file.name in timed), recorded_digest(file)
 
-    looks = _each(store, look, [path.name for path in paths])
-    for i, (path, (report, recorded)) in enumerate(zip(paths, looks, strict=True)):
-        digests[path.name] = report.digest
-        if report.digest == "" or recorded != report.digest:
-            bad.append(path.name)
-            how = "is damaged" if recorded else "has no checksum beside it"
-            problems.append(f"{path.name} {how}: run `damageland render` again to make it anew")
-        rows += report.rows
-        problems += report.problems
-        decode_s += [report.decode_s] * (report.decode_s > 0)
-        tell(i + 1, len(paths))
+    def rows() -> Iterator[Row]:
+        looks = _each(store, look, [path.name for path in paths])
+        for i, (path, (report, recorded)) in enumerate(zip(paths, looks, strict=True)):
+            digests[path.name] = report.digest
+            if report.digest == "" or recorded != report.digest:
+                bad.append(path.name)
+                how = "is damaged" if recorded else "has no checksum beside it"
+                problems.append(f"{path.name} {how}: run `damageland render` again to make it anew")
+            yield from report.rows
+            problems.extend(report.problems)
+            decode_s.extend([report.decode_s] * (report.decode_s > 0))
+            tell(i + 1, len(paths))
+
+    table = manifest_table(rows())
     problems += verify_checksums(store, required=[path.name for path in paths], known=digests)
-    problems += _check_tables(store, rows) + [f"{store} holds no captures"] * (not rows)
+    problems += _check_tables(store, table) + [f"{store} holds no captures"] * (not table.num_rows)
     seconds = time.perf_counter() - start
     per_capture = sum(decode_s) / len(decode_s) if decode_s else 0.0
-    full = seconds if pixels else seconds + per_capture * len(rows)
+    full = seconds if pixels else seconds + per_capture * table.num_rows
     size = sum(size for name, size in store.sizes().items() if name in names)
-    return Inspection(tuple(problems), tuple(bad), len(rows), len(paths), size, seconds, full)
+    return Inspection(tuple(problems), tuple(bad), table.num_rows, len(paths), size, seconds, full)
 
 
-def _check_tables(store: Store, rows: list[Row]) -> list[str]:
+def _check_tables(store: Store, given: pa.Table) -> list[str]:
     try:
-        refuse_duplicates(store, rows)
-        given, recorded = manifest_table(rows).to_pylist(), read_manifest(store)
-        return check_manifest(store, given, recorded) + check_links(given)
+        refuse_duplicates(store, given)
+        return check_manifest(store, given, read_table(store / "manifest.parquet")) + check_links(given)
     except DamagelandError as error:
         return [str(error)]

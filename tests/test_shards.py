@@ -302,7 +302,7 @@ def test_manifest_parquet_and_csv_hold_the_same_rows(folder: Path):
     """Both hold the same rows, quotes, newlines, empty strings and nulls included; Kaputt's columns come first."""
     rows = manifest_rows(folder)
     rows[0]["item_material"], rows[1]["item_material"], rows[2]["item_material"] = None, "", 'a,"b"\n,'
-    write_manifest(folder, rows)
+    write_manifest(folder, manifest_table(rows))
     assert csv_agrees(folder)
     read = read_manifest(folder)
     assert [row["item_material"] for row in read[:3]] == [None, "", 'a,"b"\n,']
@@ -316,7 +316,7 @@ def test_manifest_parquet_and_csv_hold_the_same_rows(folder: Path):
 
 def test_manifest_says_what_the_captures_say(folder: Path):
     """Each row repeats its capture's labels, measures and attributes; query_image leads to the picture."""
-    write_manifest(folder, manifest_rows(folder))
+    write_manifest(folder, manifest_table(manifest_rows(folder)))
     captures = {c.capture_id: c for c in read_captures(folder)}
     rows = read_manifest(folder)
     assert len(rows) == len(captures)
@@ -389,7 +389,7 @@ def test_check_finds_a_flipped_bit_a_false_manifest_and_bad_labels(folder: Path,
     finished(folder)
     rows = read_manifest(folder)
     rows[1]["defect"] = True
-    write_manifest(folder, rows)
+    write_manifest(folder, manifest_table(rows))
     text = "\n".join(check(folder))
     assert "manifest.parquet has changed" in text and "disagrees with capture P000-twin in ['defect']" in text
 
