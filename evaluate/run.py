@@ -25,8 +25,11 @@ from ..sim.store import File, Source, as_store
 from ..train.console import bar, say
 from .conclusions import interval
 from .folder import find_sets, read_folder
+from .measure import METRICS
 from .report import Provenance, render_report
-from .results import METRICS, Scorer, SetResult, score_set
+from .results import Scorer, SetResult
+from .scoring import score_set
+from .tables import COMPARISON_COLUMNS, PART_COLUMNS, comparison_rows, part_rows
 
 SYNTHETIC_TEST = "synthetic_test"
 """Name of the set of held-out rendered captures."""
@@ -157,12 +160,21 @@ def metrics_table(results: Sequence[SetResult]) -> dict[str, dict[str, dict[str,
 def _write(out: Path, results: Sequence[SetResult], html: str) -> None:
     (out / "predictions").mkdir(parents=True, exist_ok=True)
     for result in results:
-        text = io.StringIO()
         rows = [(row.capture_id, repr(row.score)) for row in result.rows]
-        csv.writer(text, lineterminator="\n").writerows([("capture_id", "pred"), *rows])
-        write_atomic(out / "predictions" / f"{result.name}.csv", text.getvalue())
+        write_atomic(out / "predictions" / f"{result.name}.csv", _csv([("capture_id", "pred"), *rows]))
+    for name, columns, lines in (
+        ("parts.csv", PART_COLUMNS, part_rows(results)),
+        ("comparisons.csv", COMPARISON_COLUMNS, comparison_rows(results)),
+    ):
+        write_atomic(out / name, _csv([columns, *lines]))
     write_atomic(out / "metrics.json", json.dumps(metrics_table(results), indent=1, allow_nan=False) + "\n")
     write_atomic(out / REPORT, html)
+
+
+def _csv(rows: Sequence[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def _recipe_name(path: File) -> str | None:
