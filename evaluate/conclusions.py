@@ -168,7 +168,7 @@ def caveats(result: SetResult) -> list[str]:
     """Sentences on what one set can and cannot show."""
     said = [_independence(result), _trained(result), _sessions(result), _cue(result)]
     said += [_resolution(result), _alarms(result)]
-    return [sentence for sentence in (*said, *_cautions(result)) if sentence]
+    return [sentence for sentence in (*said, *_cautions(result), *result.notes) if sentence]
 
 
 def _trained(result: SetResult) -> str | None:

@@ -90,7 +90,7 @@ def read_folder(folder: Path) -> Iterator[Capture]:
     The tables and the existence of every file are checked at once, before anything is returned; a file that is no
     image, or whose size differs from its picture's, is an error when its capture is reached.
     """
-    rows = _read_queries(folder)
+    rows = read_queries(folder)
     taken = {row.capture_id for row in rows}
     references = _read_references(folder, taken) if (folder / REFERENCE_TABLE).is_file() else []
     return _captures(rows, references)
@@ -165,7 +165,8 @@ def _check_header(path: Path, header: list[str], columns: tuple[str, ...]) -> No
         raise DamagelandError(f"{path}, line 1: column(s) named twice: {', '.join(twice)}")
 
 
-def _read_queries(folder: Path) -> list[_Row]:
+def read_queries(folder: Path) -> list[_Row]:
+    """Rows of query.csv, checked."""
     rows: list[_Row] = []
     lines: dict[str, str] = {}
     splits: dict[str, str | None] = {}

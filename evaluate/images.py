@@ -1,5 +1,6 @@
 """Pictures, depth and masks of real sets from files, and names in tables that may not lead out of their folder."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -67,9 +68,17 @@ def checked_depth(path: Path, depth: Float[np.ndarray, "h w"]) -> Float[np.ndarr
     return depth.astype(np.float32)
 
 
-def read_marks(path: Path) -> Bool[np.ndarray, "h w"]:
-    """Where a mask is not 0, whatever its values: class indices look black, and some sets count down from 255."""
+def read_marks(path: Path, names: Mapping[int, str] | None = None) -> Bool[np.ndarray, "h w"]:
+    """Where a mask is not 0, whatever its values: class indices look black, and some sets count down from 255.
+
+    ``names`` are those of all values that are allowed.
+    """
     mask = decode(path, cv2.IMREAD_UNCHANGED)
+    unknown = [] if names is None else sorted({int(v) for v in np.unique(mask)} - {0, *names})
+    if unknown:
+        raise DamagelandError(
+            f"{path} holds the values {unknown}, expected 0 and those that have names: {dict(names or {})}"
+        )
     if mask.ndim == 3:
         mask = mask[..., : 3 if mask.shape[2] == 4 else mask.shape[2]].any(axis=2)  # an alpha channel marks nothing
     return mask != 0

@@ -125,6 +125,8 @@ class SetResult:
     parts: tuple[Part, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     strips: tuple[Strip, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the set's files tell about it."""
     trained_on: int = 0
     """Rows that the model was trained on: real captures by name, rendered ones by product. Should be 0."""
 

@@ -68,7 +68,7 @@ def _row(capture: Capture, prediction: Prediction, *, draw: bool) -> ScoredRow:
         defect=capture.defect,
         major_defect=capture.major_defect,
         severity=worst,
-        kinds=capture.defect_types,
+        kinds=capture.defect_types or tuple(capture.attributes.get("defect_names", ())),
         family=capture.attributes.get("category"),
         group=capture.group or capture.item_identifier or capture.capture_id,
         session=capture.session,
