@@ -260,22 +260,27 @@ def evaluate(
     real: tuple[Path, ...] = (),
     data: str | None = None,
     out: Path = Path("runs/evaluate"),
+    format: str | None = None,
     seed: int = 0,
 ) -> None:
     """Measure a model on real captures and on rendered ones of unseen products; write a report.
 
     Example: damageland evaluate --model runs/demo/model --real photos/tins --data runs/demo --out runs/demo/report
+    Example: damageland evaluate --model runs/demo/model --real mvtec_3d_anomaly_detection --out runs/mvtec
 
     Args:
         model: Folder with model.safetensors and model.json.
-        real: Folders of real captures: each with query.csv, or a folder of such folders.
+        real: Folders of real captures: each with query.csv, or of another layout that docs/real-captures.md lists
+            (Kaputt, MVTec AD, 3D-AD and LOCO, VisA, Real-IAD, Eyecandies, ARMBench, TAMPAR, a recorded RGB-D session),
+            or a folder of such folders.
+        format: The layout of --real, if what lies in the folders should not decide.
         data: A rendered data set (folder or URL), whose test products the model never saw.
         out: Folder for report.html, metrics.json and predictions/.
         seed: Seed of the bootstrap.
     """
     from .evaluate.run import evaluate as evaluate_model
 
-    report = evaluate_model(model, real=real, data=data, out=out, seed=seed)
+    report = evaluate_model(model, real=real, data=data, out=out, format=format, seed=seed)
     print(f"{report}: open it in a browser. Numbers: {out / 'metrics.json'}")
 
 

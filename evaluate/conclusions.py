@@ -4,16 +4,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..train.threshold import Threshold
-from .metrics import CONFIDENCE, Estimate, alarms_per_find
+from ..train.threshold import Threshold, confirm
+from .metrics import CONFIDENCE, PREVALENCE, Estimate, alarms_per_find
 from .results import ScoredRow, SetResult
 
 GROUPS_FOR_VERDICT = 10
 """Independent groups of each class below which no verdict is given: a bootstrap of so few is not to be trusted."""
-PREVALENCE = 0.001
-"""Share of damaged items for which alarms per find are told."""
 NOT_MEASURED = "Sim-to-real was not measured: no real captures were given."
 
+_MODALITIES = {"rgbd": "Captures with depth", "rgb": "Captures without depth"}
 _CUE_NAMES = {"cue_luminance": "mean luminance", "cue_border": "border brightness", "cue_edges": "edge density"}
 
 
@@ -27,6 +26,11 @@ def interval(estimate: Estimate) -> str:
     if estimate.value is None or estimate.low is None:
         return number(estimate.value)
     return f"{number(estimate.value)} [{number(estimate.low)}, {number(estimate.high)}]"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value, never as 0; a dash where undefined."""
+    return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def percent(value: float | None) -> str:
@@ -71,8 +75,21 @@ def learned_sentence(results: Iterable[SetResult]) -> str:
         )
     return (
         f"On {count(len(held_out.labelled), 'rendered capture')} of {_products(held_out)} it never saw, the detector "
-        f"ranks a damaged one above an intact one in {percent(auroc.value)} of pairs (AUROC {interval(auroc)}) and "
-        f"finds {percent(held_out.metrics['recall_at_fpr_0.01'].value)} of the damage at 1 % false alarms."
+        f"ranks a damaged one above an intact one in {percent(auroc.value)} of pairs (AUROC {interval(auroc)})"
+        f"{_found(held_out)}."
+    )
+
+
+def _found(result: SetResult) -> str:
+    """What is found at 1 % false alarms, or at the model's threshold where so small a rate cannot be told."""
+    at_budget, rate = result.metrics["recall_at_fpr_0.01"], result.metrics["false_alarm_rate"]
+    if at_budget.value is not None:
+        return f" and finds {percent(at_budget.value)} of the damage at 1 % false alarms"
+    if result.recall.value is None or rate.value is None:
+        return ""
+    return (
+        f"; at its threshold it finds {percent(result.recall.value)} of the damage, with "
+        f"{percent(rate.value)} false alarms"
     )
 
 
@@ -151,7 +168,7 @@ def caveats(result: SetResult) -> list[str]:
     """Sentences on what one set can and cannot show."""
     said = [_independence(result), _trained(result), _sessions(result), _cue(result)]
     said += [_resolution(result), _alarms(result)]
-    return [sentence for sentence in (*said, *_cautions(result)) if sentence]
+    return [sentence for sentence in (*said, *_cautions(result), *result.notes) if sentence]
 
 
 def _trained(result: SetResult) -> str | None:
@@ -216,9 +233,12 @@ def _resolution(result: SetResult) -> str | None:
         text += (
             f"; none raised an alarm, yet with {count(groups, 'group')} a true rate up to {rate.high:.3f} is possible"
         )
-    if intact < 100 and result.metrics["AUROC"].value is not None:
-        text += "; at fewer than 100 of them, recall at 1 % FPR is recall at no false alarm at all"
-    return text + "."
+    unstated = [
+        f"{name} {result.metrics[key].why}"
+        for key, name in (("recall_at_fpr_0.01", "recall at 1 % FPR"), ("recall_at_fpr_0.001", "recall at 0.1 % FPR"))
+        if result.metrics[key].why
+    ]
+    return ". ".join([text, *(sentence[0].upper() + sentence[1:] for sentence in unstated)]) + "."
 
 
 def _alarms(result: SetResult) -> str | None:
@@ -272,11 +292,27 @@ def general_caveats(results: Sequence[SetResult], info: Mapping[str, Any]) -> li
     return said
 
 
+def confirmations(result: SetResult, info: Mapping[str, Any]) -> list[str]:
+    """What the intact captures of a set say about the budget of each threshold that applied to them."""
+    said = []
+    for modality, told in info.get("thresholds", {}).items():
+        rows = [row for row in result.rows_of(False) if row.modality == modality and row.alarm is not None]
+        threshold = Threshold.model_validate(told)
+        confirmation = confirm(
+            [bool(row.alarm) for row in rows],
+            [row.group for row in rows],
+            fpr=threshold.fpr_budget,
+            delta=threshold.delta,
+        )
+        if confirmation is not None:
+            said.append(f"{_MODALITIES.get(modality, modality)}: {confirmation.statement}")
+    return said
+
+
 def threshold_sentences(info: Mapping[str, Any]) -> list[str]:
     """Where the thresholds come from: they were fixed before any set of this report was seen."""
-    names = {"rgbd": "Captures with depth", "rgb": "Captures without depth"}
     return [
-        f"{names.get(modality, modality)}: {Threshold.model_validate(told).statement} Those are rendered "
+        f"{_MODALITIES.get(modality, modality)}: {Threshold.model_validate(told).statement} Those are rendered "
         "and of the validation split; no set of this report had a part in it."
         for modality, told in info.get("thresholds", {}).items()
     ]

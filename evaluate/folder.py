@@ -2,8 +2,9 @@
 
 Columns are Kaputt's: ``capture_id, item_identifier, item_material, defect, major_defect, defect_types, query_image``,
 and optionally ``query_depth`` (uint16 PNG, 0.1 mm per step, 0 = no return), ``damage_mask`` (PNG, 0 = intact),
-``group`` (resampling unit of the bootstrap) and ``session``. An optional ``reference.csv`` with ``item_identifier,
-reference_image`` adds pristine pictures of products. Empty fields mean unknown; paths are relative to the folder.
+``group`` (resampling unit of the bootstrap), ``session``, ``split`` and ``lookalikes`` (what could be taken for damage
+and is none). An optional ``reference.csv`` with ``item_identifier, reference_image`` adds pristine pictures of
+products. Empty fields mean unknown; paths are relative to the folder.
 
 The whole table is checked before the first capture is yielded, the pixels when their capture's turn comes.
 """
@@ -15,14 +16,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
 
 from ..sim.capture import Capture, View
 from ..sim.errors import DamagelandError
-from ..sim.scene import KINDS, kind_bit
-from ..sim.shards import DEPTH_UNIT_M
+from ..sim.scene import KINDS
+from .images import as_damage, check_sizes, inside, read_marks, read_rgb, read_steps
 
 QUERY_TABLE = "query.csv"
 REFERENCE_TABLE = "reference.csv"
@@ -40,7 +39,6 @@ CAMERA = "query"
 """Name of the one view of a real capture."""
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
-_ALL_KINDS = (1 << len(KINDS)) - 1
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,8 @@ class _Row:
     mask: Path | None
     group: str | None
     session: str | None
+    split: str | None
+    lookalikes: str
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def read_folder(folder: Path) -> Iterator[Capture]:
     The tables and the existence of every file are checked at once, before anything is returned; a file that is no
     image, or whose size differs from its picture's, is an error when its capture is reached.
     """
-    rows = _read_queries(folder)
+    rows = read_queries(folder)
     taken = {row.capture_id for row in rows}
     references = _read_references(folder, taken) if (folder / REFERENCE_TABLE).is_file() else []
     return _captures(rows, references)
@@ -112,6 +112,8 @@ def _captures(rows: list[_Row], references: list[_Reference]) -> Iterator[Captur
             item_material=row.item_material,
             group=row.group,
             session=row.session,
+            split=row.split,
+            attributes={"lookalikes": row.lookalikes} if row.lookalikes else {},
             reference_ids=gallery.get(row.item_identifier or "", ()),
         )
     for reference in references:
@@ -119,7 +121,7 @@ def _captures(rows: list[_Row], references: list[_Reference]) -> Iterator[Captur
             capture_id=reference.capture_id,
             item_identifier=reference.item_identifier,
             origin="real",
-            views=(View(camera=CAMERA, rgb=_read_rgb(reference.image)),),
+            views=(View(camera=CAMERA, rgb=read_rgb(reference.image)),),
             defect=False,
             major_defect=False,
             role="reference",
@@ -129,7 +131,7 @@ def _captures(rows: list[_Row], references: list[_Reference]) -> Iterator[Captur
 # The tables
 
 
-def _read_table(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
+def read_table(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield ("file, line n", {column: stripped field}) of a CSV table with a header."""
     if not path.is_file():
         raise DamagelandError(f"{path} does not exist: a set of real captures needs it, with columns {columns}")
@@ -163,10 +165,12 @@ def _check_header(path: Path, header: list[str], columns: tuple[str, ...]) -> No
         raise DamagelandError(f"{path}, line 1: column(s) named twice: {', '.join(twice)}")
 
 
-def _read_queries(folder: Path) -> list[_Row]:
+def read_queries(folder: Path) -> list[_Row]:
+    """Rows of query.csv, checked."""
     rows: list[_Row] = []
     lines: dict[str, str] = {}
-    for where, fields in _read_table(folder / QUERY_TABLE, QUERY_COLUMNS):
+    splits: dict[str, str | None] = {}
+    for where, fields in read_table(folder / QUERY_TABLE, QUERY_COLUMNS):
         row = _parse_query(where, folder, fields)
         if row.capture_id in lines:
             raise DamagelandError(
@@ -174,6 +178,12 @@ def _read_queries(folder: Path) -> list[_Row]:
             )
         lines[row.capture_id] = where.rpartition(", ")[2]
         rows.append(row)
+        split = splits.setdefault(row.item_identifier, row.split) if row.item_identifier else row.split
+        if split != row.split:
+            raise DamagelandError(
+                f"{where}: product {row.item_identifier!r} is in split {row.split!r} here and in {split!r} before; a "
+                "product belongs to one split, or the test knows what training saw"
+            )
     if not rows:
         raise DamagelandError(f"{folder / QUERY_TABLE} has a header but no rows: list at least one capture")
     return rows
@@ -182,8 +192,8 @@ def _read_queries(folder: Path) -> list[_Row]:
 def _parse_query(where: str, folder: Path, fields: dict[str, str]) -> _Row:
     if not fields["capture_id"]:
         raise DamagelandError(f"{where}: capture_id is empty: give every row a name of its own")
-    defect = _parse_boolean(where, "defect", fields["defect"])
-    major = _parse_boolean(where, "major_defect", fields["major_defect"])
+    defect = parse_boolean(where, "defect", fields["defect"])
+    major = parse_boolean(where, "major_defect", fields["major_defect"])
     if major and defect is False:
         raise DamagelandError(f"{where}: major_defect is True but defect is False: a major defect is a defect")
     return _Row(
@@ -192,30 +202,33 @@ def _parse_query(where: str, folder: Path, fields: dict[str, str]) -> _Row:
         item_material=fields["item_material"] or None,
         defect=defect,
         major_defect=major,
-        defect_types=_parse_types(where, fields["defect_types"]),
-        image=_existing_file(where, "query_image", folder, fields["query_image"]),
+        defect_types=parse_types(where, fields["defect_types"]),
+        image=inside(where, "query_image", folder, fields["query_image"]),
         depth=_optional_file(where, "query_depth", folder, fields),
         mask=_optional_file(where, "damage_mask", folder, fields),
         group=fields.get("group") or None,
         session=fields.get("session") or None,
+        split=fields.get("split") or None,
+        lookalikes=fields.get("lookalikes") or "",
     )
 
 
 def _read_references(folder: Path, taken: set[str]) -> list[_Reference]:
     path, references = folder / REFERENCE_TABLE, list[_Reference]()
-    for number, (where, fields) in enumerate(_read_table(path, REFERENCE_COLUMNS)):
+    for number, (where, fields) in enumerate(read_table(path, REFERENCE_COLUMNS)):
         item = fields["item_identifier"]
         if not item:
             raise DamagelandError(f"{where}: item_identifier is empty: a reference must name its product")
         capture_id = f"reference_{number}_{item}"
         if capture_id in taken:
             raise DamagelandError(f"{where}: {QUERY_TABLE} has a capture_id {capture_id!r}, the name of this reference")
-        image = _existing_file(where, "reference_image", folder, fields["reference_image"])
+        image = inside(where, "reference_image", folder, fields["reference_image"])
         references.append(_Reference(capture_id, item, image))
     return references
 
 
-def _parse_boolean(where: str, column: str, value: str) -> bool | None:
+def parse_boolean(where: str, column: str, value: str) -> bool | None:
+    """A label in a field, None where it is empty."""
     if not value:
         return None
     if value.lower() not in _BOOLEANS:
@@ -223,7 +236,7 @@ def _parse_boolean(where: str, column: str, value: str) -> bool | None:
     return _BOOLEANS[value.lower()]
 
 
-def _parse_types(where: str, value: str) -> tuple[str, ...]:
+def parse_types(where: str, value: str) -> tuple[str, ...]:
     """Kinds in a field: separated by commas, or a list literal as some tables of this layout hold."""
     if value.lower() in ("", "null", "none", "nan"):
         return ()
@@ -246,82 +259,20 @@ def _parse_types(where: str, value: str) -> tuple[str, ...]:
 
 
 def _optional_file(where: str, column: str, folder: Path, fields: dict[str, str]) -> Path | None:
-    return _existing_file(where, column, folder, fields[column]) if fields.get(column) else None
-
-
-def _existing_file(where: str, column: str, folder: Path, value: str) -> Path:
-    """Path of a file that a table names, which must exist and lie inside the folder, links resolved."""
-    if not value:
-        raise DamagelandError(f"{where}: {column} is empty: name the image, relative to {folder}")
-    try:
-        path = (folder / value).resolve()
-        inside, exists = path.is_relative_to(folder.resolve()), path.is_file()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise DamagelandError(f"{where}: {column} {value!r} is not a usable path: {error}") from None
-    if not inside or Path(value).is_absolute():
-        raise DamagelandError(f"{where}: {column} {value!r} leads out of {folder}: use a path inside, relative to it")
-    if not exists:
-        raise DamagelandError(f"{where}: {column} {value!r} does not exist in {folder}")
-    return folder / value
+    return inside(where, column, folder, fields[column]) if fields.get(column) else None
 
 
 # The images
 
 
 def _read_view(row: _Row) -> View:
-    rgb = _read_rgb(row.image)
-    depth = None if row.depth is None else _read_depth(row.depth)
-    damage = None if row.mask is None else _read_mask(row.mask, row.defect_types)
-    for image, path in ((depth, row.depth), (damage, row.mask)):
-        if image is not None and image.shape != rgb.shape[:2]:
-            raise DamagelandError(
-                f"capture {row.capture_id}: {row.image} is {_size(rgb)} but {path} is {_size(image)}; "
-                "both must be aligned to the pixel, so register and resize one to the other"
-            )
+    rgb = read_rgb(row.image)
+    depth = None if row.depth is None else read_steps(row.depth)
+    damage = None if row.mask is None else as_damage(read_marks(row.mask), row.defect_types)
+    others = {path: image for path, image in ((row.depth, depth), (row.mask, damage)) if path and image is not None}
+    check_sizes(row.capture_id, row.image, rgb, others)
     if damage is not None and damage.any() and row.defect is False:
         raise DamagelandError(
             f"capture {row.capture_id}: defect is False but {row.mask} marks {np.count_nonzero(damage)} damaged pixels"
         )
     return View(camera=CAMERA, rgb=rgb, depth=depth, damage=damage)
-
-
-def _decode(path: Path, flags: int) -> np.ndarray:
-    try:
-        image = cv2.imdecode(np.fromfile(path, np.uint8), flags)
-    except (OSError, cv2.error) as error:
-        raise DamagelandError(f"{path} cannot be read as an image: {error}") from None
-    if image is None:
-        raise DamagelandError(f"{path} is not a readable image (damaged, cut short, or of an unknown format)")
-    return image
-
-
-def _read_rgb(path: Path) -> UInt8[np.ndarray, "h w 3"]:
-    """Read a picture as sRGB, upright as its EXIF orientation says."""
-    return cv2.cvtColor(_decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-
-
-def _read_depth(path: Path) -> Float[np.ndarray, "h w"]:
-    """Read a depth image into metres, 0 = no return."""
-    steps = _decode(path, cv2.IMREAD_UNCHANGED)
-    if steps.dtype != np.uint16 or steps.ndim != 2:
-        raise DamagelandError(
-            f"{path} holds {steps.dtype} pixels of shape {steps.shape}, expected a uint16 PNG with one "
-            "channel, 0.1 mm per step"
-        )
-    return (steps * DEPTH_UNIT_M).astype(np.float32)
-
-
-def _read_mask(path: Path, kinds: tuple[str, ...]) -> UInt8[np.ndarray, "h w"]:
-    """Read a damage mask: any pixel that is not 0 is damaged, by the capture's kinds (every bit set if none is named).
-
-    One mask cannot say which kind is where, so each damaged pixel bears the bits of all the capture's kinds.
-    """
-    mask = _decode(path, cv2.IMREAD_UNCHANGED)
-    if mask.ndim == 3:
-        mask = mask[..., : 3 if mask.shape[2] == 4 else mask.shape[2]].any(axis=2)  # an alpha channel marks nothing
-    bits = sum(kind_bit(kind) for kind in KINDS if kind in kinds) or _ALL_KINDS
-    return np.where(mask != 0, bits, 0).astype(np.uint8)
-
-
-def _size(image: np.ndarray) -> str:
-    return f"{image.shape[1]}x{image.shape[0]}"

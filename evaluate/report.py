@@ -18,31 +18,24 @@ from markupsafe import Markup
 from .conclusions import (
     NOT_MEASURED,
     caveats,
+    confirmations,
     count,
     general_caveats,
     interval,
     learned_sentence,
     number,
+    p_value,
     rendered_sentence,
     transferred_sentences,
 )
 from .figures import draw_curves, draw_set
-from .results import METRICS, ScoredRow, SetResult
+from .results import ScoredRow, SetResult
+from .tables import HEADINGS, HEADLINE, sections
 
 SAMPLES = 6
 """Pictures in each row of real samples."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_HEADINGS = {
-    "AP_any": "AP any",
-    "AP_major": "AP major",
-    "AUROC": "AUROC",
-    "recall_at_fpr_0.01": "Recall at 1 % FPR",
-    "false_alarm_rate": "False-alarm rate",
-    "cue_luminance": "Cue: luminance",
-    "cue_border": "Cue: border",
-    "cue_edges": "Cue: edges",
-}
 _VERSIONS = ("damageland", "numpy", "scikit-learn", "torch", "opencv-python-headless")
 
 
@@ -85,8 +78,8 @@ def render_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "interval": interval}
-    thresholds = {name: told["value"] for name, told in info.get("thresholds", {}).items()}
+    environment.filters |= {"number": number, "interval": interval, "p_value": p_value}
+    values = {name: told["value"] for name, told in info.get("thresholds", {}).items()}
     return environment.get_template("report.html.j2").render(
         rendered=rendered_sentence(manifest),
         learned=learned_sentence(results),
@@ -96,11 +89,13 @@ def render_report(
         strips=[strip for result in results for strip in result.strips],
         curves=[Markup(curve) for curve in draw_curves(log)],
         validation=info.get("validation", {}),
-        metrics=METRICS,
-        headings=_HEADINGS,
+        metrics=HEADLINE,
+        headings=HEADINGS,
+        sections=sections(results),
         results=results,
-        figures={result.name: [Markup(svg) for svg in draw_set(result, thresholds)] for result in results},
-        breakdowns={result.name: breakdown(result) for result in results},
+        figures={result.name: [Markup(svg) for svg in draw_set(result, values)] for result in results},
+        thresholds=info.get("thresholds", {}),
+        confirmations={result.name: confirmations(result, info) for result in results},
         galleries={result.name: galleries(result) for result in results if result.origin == "real"},
         caveats={result.name: caveats(result) for result in results},
         general=general_caveats(results, info),
@@ -130,23 +125,6 @@ def counts_table(manifest: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[
 
 def _count_parts(values: Iterable[str | None]) -> Counter[str]:
     return Counter(part for value in values for part in (value or "").split(",") if part)
-
-
-def breakdown(result: SetResult) -> list[tuple[str, int, float]]:
-    """(what, damaged captures, share found at the model's threshold) by severity, kind and family."""
-    damaged = result.rows_of(True)
-    lines: list[tuple[str, int, float]] = []
-    parts = (
-        [(row.severity,) for row in damaged],
-        [row.kinds for row in damaged],
-        [(row.family,) for row in damaged],
-    )
-    for names_of_rows in parts:
-        names = sorted({name for names in names_of_rows for name in names if name})
-        for name in names:
-            found = [row.alarm for row, of_row in zip(damaged, names_of_rows, strict=True) if name in of_row]
-            lines.append((name.replace("_", " "), len(found), sum(found) / len(found)))
-    return lines
 
 
 def galleries(result: SetResult) -> list[Gallery]:

@@ -11,6 +11,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,15 @@ from ..sim.files import write_atomic
 from ..sim.manifest import manifest_rows
 from ..sim.output import LOCK_FILE
 from ..sim.shards import read_captures
-from ..sim.store import File, Source, as_store
+from ..sim.store import File, Source
 from ..train.console import bar, say
+from .adapters.table import RealSet, find_real_sets
 from .conclusions import interval
-from .folder import find_sets, read_folder
+from .measure import METRICS
 from .report import Provenance, render_report
-from .results import METRICS, Scorer, SetResult, score_set
+from .results import Scorer, SetResult
+from .scoring import score_set
+from .tables import COMPARISON_COLUMNS, PART_COLUMNS, comparison_rows, part_rows
 
 SYNTHETIC_TEST = "synthetic_test"
 """Name of the set of held-out rendered captures."""
@@ -34,12 +38,20 @@ REPORT = "report.html"
 
 
 def evaluate(
-    model: Path, *, real: Sequence[Path], data: Source | None, out: Path, progress: bool = True, seed: int = 0
+    model: Path,
+    *,
+    real: Sequence[Path],
+    data: Source | None,
+    out: Path,
+    format: str | None = None,
+    progress: bool = True,
+    seed: int = 0,
 ) -> Path:
     """Evaluate a trained model on folders of real captures and on the test split of rendered ones; return the report.
 
-    Each path in ``real`` is a set (a folder with query.csv) or a folder of sets. ``data`` is a rendered data set
-    (folder or URL); its test split holds products that training never saw. At least one of both must be given.
+    Each path in ``real`` is a set of any known layout (``format`` names one) or a folder of sets. ``data`` is a
+    rendered data set (folder or URL); its test split holds products that training never saw. At least one of both must
+    be given.
     """
     from ..train.predict import load_model, predict  # torch loads slowly: not before it is needed
 
@@ -50,6 +62,7 @@ def evaluate(
         real=real,
         data=data,
         out=out,
+        format=format,
         log=_read_log(model / "log.csv"),
         model_name=str(model),
         progress=progress,
@@ -64,6 +77,7 @@ def evaluate_scorer(
     real: Sequence[Path],
     data: Source | None,
     out: Path,
+    format: str | None = None,
     log: Mapping[str, Sequence[str]] | None = None,
     model_name: str = "",
     progress: bool = True,
@@ -71,15 +85,15 @@ def evaluate_scorer(
 ) -> Path:
     """Evaluate any model given as a function; ``info`` is what model.json would say of it (thresholds, trained_on)."""
     started = time.monotonic()
-    sets = _name_sets(real)
+    sets = name_sets(real, format)
     if not sets and data is None:
         raise DamagelandError(
             "nothing to evaluate on: give at least one folder of real captures, or a rendered data set"
         )
     if out.exists() and not out.is_dir():
         raise DamagelandError(f"{out} is a file: name a folder for the report")
-    for folder in sets.values():
-        read_folder(folder)  # every table is checked before the first picture is scored
+    for one in sets.values():
+        one.read()  # every table is checked before the first picture is scored
     manifest = None if data is None else manifest_rows(data)
     results = list(_score_all(scorer, info, sets, data, manifest, seed=seed, progress=progress))
     provenance = Provenance(
@@ -89,7 +103,7 @@ def evaluate_scorer(
         seconds=time.monotonic() - started,
         data=None if data is None else str(data),
         recipe=None if data is None else _recipe_name(as_store(data) / LOCK_FILE),
-        real={name: str(folder) for name, folder in sets.items()},
+        real={name: f"{one.folder} ({one.format})" for name, one in sets.items()},
     )
     html = render_report(results, info=info, log=log or {}, manifest=manifest, provenance=provenance)
     _write(out, results, html)
@@ -98,23 +112,24 @@ def evaluate_scorer(
     return out / REPORT
 
 
-def _name_sets(real: Sequence[Path]) -> dict[str, Path]:
+def name_sets(real: Sequence[Path], format: str | None = None) -> dict[str, RealSet]:
     """Sets by the name of their folder; two of one name could not be told apart in metrics.json."""
-    sets: dict[str, Path] = {}
-    for folder in (folder for path in real for folder in find_sets(path)):
-        name = folder.resolve().name
+    sets: dict[str, RealSet] = {}
+    for one in (one for path in real for one in find_real_sets(path, format)):
+        name = one.name
         if name in sets:
-            raise DamagelandError(f"two real sets are named {name!r}: {sets[name]} and {folder}; rename one folder")
+            where = f"{sets[name].folder} and {one.folder}"
+            raise DamagelandError(f"two real sets are named {name!r}: {where}; rename one folder")
         if name == SYNTHETIC_TEST:
-            raise DamagelandError(f"{folder}: the name {name!r} belongs to the held-out rendered captures; rename it")
-        sets[name] = folder
+            raise DamagelandError(f"{one.folder}: the name {name!r} belongs to held-out rendered captures; rename it")
+        sets[name] = one
     return sets
 
 
 def _score_all(
     scorer: Scorer,
     info: Mapping[str, Any],
-    sets: Mapping[str, Path],
+    sets: Mapping[str, RealSet],
     data: Source | None,
     manifest: Sequence[Mapping[str, Any]] | None,
     *,
@@ -130,10 +145,11 @@ def _score_all(
             yield score_set(
                 SYNTHETIC_TEST, "synthetic", test, scorer, seed=seed, trained_on=trained_on, on_capture=advance
             )
-    for name, folder in sets.items():
+    for name, one in sets.items():
         with bar(name, None, enabled=progress) as advance:
-            captures = read_folder(folder)
-            yield score_set(name, "real", captures, scorer, seed=seed, trained_on=trained_on, on_capture=advance)
+            captures = one.read()
+            result = score_set(name, "real", captures, scorer, seed=seed, trained_on=trained_on, on_capture=advance)
+            yield replace(result, notes=tuple(one.audit()))
 
 
 def _summary(result: SetResult) -> str:
@@ -157,12 +173,21 @@ def metrics_table(results: Sequence[SetResult]) -> dict[str, dict[str, dict[str,
 def _write(out: Path, results: Sequence[SetResult], html: str) -> None:
     (out / "predictions").mkdir(parents=True, exist_ok=True)
     for result in results:
-        text = io.StringIO()
         rows = [(row.capture_id, repr(row.score)) for row in result.rows]
-        csv.writer(text, lineterminator="\n").writerows([("capture_id", "pred"), *rows])
-        write_atomic(out / "predictions" / f"{result.name}.csv", text.getvalue())
+        write_atomic(out / "predictions" / f"{result.name}.csv", _csv([("capture_id", "pred"), *rows]))
+    for name, columns, lines in (
+        ("parts.csv", PART_COLUMNS, part_rows(results)),
+        ("comparisons.csv", COMPARISON_COLUMNS, comparison_rows(results)),
+    ):
+        write_atomic(out / name, _csv([columns, *lines]))
     write_atomic(out / "metrics.json", json.dumps(metrics_table(results), indent=1, allow_nan=False) + "\n")
     write_atomic(out / REPORT, html)
+
+
+def _csv(rows: Sequence[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def _recipe_name(path: File) -> str | None:

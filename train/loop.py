@@ -280,17 +280,25 @@ def _calibrate(model: Model, source: CaptureSource, *, progress: bool) -> Model:
     """Choose a threshold with and without depth, and measure, on the validation split through ``predict`` itself."""
     scores: dict[Modality, list[float]] = {"rgbd": [], "rgb": []}
     damaged: list[bool] = []
+    groups: list[str] = []
     with bar("validate", None, enabled=progress) as advance:
         for capture in source("validation"):
             if capture.defect is None:
                 continue
             damaged.append(capture.defect)
+            groups.append(capture.group or capture.item_identifier or capture.capture_id)
             scores["rgbd"].append(predict(model, capture).score)
             scores["rgb"].append(predict(model, capture, use_depth=False).score)
             advance()
     config, truth = model.card.config, np.array(damaged)
     thresholds = {
-        modality: choose_threshold(np.array(values)[~truth], fpr=config.fpr_budget, delta=config.delta)
+        modality: choose_threshold(
+            np.array(values)[~truth],
+            fpr=config.fpr_budget,
+            delta=config.delta,
+            groups=np.array(groups)[~truth].tolist(),
+            rng=generator_for(config.seed, 0, "train/threshold"),
+        )
         for modality, values in scores.items()
     }
     validation = {m: _measure(truth, np.array(values), thresholds[m].value) for m, values in scores.items()}

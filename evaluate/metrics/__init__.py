@@ -1,0 +1,73 @@
+"""Metrics of damage scores and masks, each with a bootstrap interval resampled by group."""
+
+from .compare import AurocTest, delong, holm
+from .estimate import (
+    CONFIDENCE,
+    Estimate,
+    Resamples,
+    Statistic,
+    draw_resamples,
+    keep_rows,
+    resampled,
+    with_interval,
+)
+from .pixels import PIXEL_METRICS, PixelTally, add_tallies, estimate_pixels, tally
+from .ranking import (
+    FPR_BUDGET,
+    PREVALENCE,
+    auroc,
+    auroc_resampled,
+    average_precision,
+    average_precision_resampled,
+    estimate,
+    paired_difference,
+    recall_at_fpr,
+    recall_at_fpr_resampled,
+    recall_at_precision,
+    recall_at_precision_resampled,
+)
+from .rates import (
+    alarms_per_find,
+    brier,
+    calibration_error,
+    estimate_alarms_per_find,
+    estimate_probability,
+    estimate_rate,
+)
+
+__all__ = [
+    "CONFIDENCE",
+    "FPR_BUDGET",
+    "PIXEL_METRICS",
+    "PREVALENCE",
+    "AurocTest",
+    "Estimate",
+    "PixelTally",
+    "Resamples",
+    "Statistic",
+    "add_tallies",
+    "alarms_per_find",
+    "auroc",
+    "auroc_resampled",
+    "average_precision",
+    "average_precision_resampled",
+    "brier",
+    "calibration_error",
+    "delong",
+    "draw_resamples",
+    "estimate",
+    "estimate_alarms_per_find",
+    "estimate_pixels",
+    "estimate_probability",
+    "estimate_rate",
+    "holm",
+    "keep_rows",
+    "paired_difference",
+    "recall_at_fpr",
+    "recall_at_fpr_resampled",
+    "recall_at_precision",
+    "recall_at_precision_resampled",
+    "resampled",
+    "tally",
+    "with_interval",
+]
