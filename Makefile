@@ -3,8 +3,10 @@ PYTHON ?= python3.11
 REAL ?=
 BIN := .venv/bin
 RUN := runs/demo
+TINS := runs/tins
+SEEDS ?= 0 1 2
 
-.PHONY: help demo test lint bench bench-leaks bench-products bench-recipes bench-whole soak clean
+.PHONY: help demo tins test lint bench bench-leaks bench-products bench-recipes bench-whole soak clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -23,6 +25,14 @@ demo: .venv/ready  ## Render, train, evaluate, report (REAL=<folder of real capt
 	$(BIN)/damageland evaluate --model $(RUN)/model --data $(RUN) --out $(RUN)/report $(if $(REAL),--real $(REAL))
 	@echo "Report: $(CURDIR)/$(RUN)/report/report.html"
 	@if [ -z "$$CI" ] && command -v xdg-open >/dev/null && [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then xdg-open $(RUN)/report/report.html; fi
+
+tins: .venv/ready  ## What renders alone teach about photographs of tins (REAL=<folder>, SEEDS='0 1 2'): docs/tins.md
+	@[ -n "$(REAL)" ] || { echo "say where the photographs are: make tins REAL=path/to/photos (docs/real-captures.md has the layout)"; exit 2; }
+	$(BIN)/damageland render assets/recipes/tins.yaml --out $(TINS)
+	for seed in $(SEEDS); do [ -f $(TINS)/model-$$seed/model.json ] || $(BIN)/damageland train $(TINS) --out $(TINS)/model-$$seed --config.seed $$seed --config.crop-px 96 || exit; done
+	$(BIN)/damageland evaluate --model $(TINS)/model-$(firstword $(SEEDS)) --data $(TINS) --out $(TINS)/report --real $(REAL)
+	$(BIN)/python bench/bench_tins.py $(SEEDS:%=$(TINS)/model-%) --real $(REAL)
+	@echo "Report: $(CURDIR)/$(TINS)/report/report.html"
 
 test: .venv/ready  ## Lint, types and tests
 	$(BIN)/ruff check .

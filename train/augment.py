@@ -129,10 +129,14 @@ def swap_backgrounds(batch: Batch, rng: Generator, *, share: float, pictures: bo
     """
     n = batch.groups
     swap = torch.rand(n, generator=rng) < share
-    background = random_fields(n, batch.rgb.shape[-1], rng)
-    if pictures:
-        borrowed = batch.rgb[torch.randint(len(batch.rgb), (n,), generator=rng)]
-        background = torch.where((torch.rand(n, generator=rng) < 0.5)[:, None, None, None], borrowed, background)
+    chosen = torch.nonzero(swap)[:, 0]
+    background = torch.zeros(n, *batch.rgb.shape[1:])
+    if len(chosen):
+        fields = random_fields(len(chosen), batch.rgb.shape[-1], rng)
+        if pictures:
+            borrowed = batch.rgb[torch.randint(len(batch.rgb), (len(chosen),), generator=rng)]
+            fields = torch.where((torch.rand(len(chosen), generator=rng) < 0.5)[:, None, None, None], borrowed, fields)
+        background[chosen] = fields
     keep = torch.maximum(batch.item, batch.damage)  # damage can lie beside the item: spills, lost pieces
     known = batch.item.amax((1, 2, 3)) > 0  # a real photograph has no item mask: its background stays
     keep = torch.where((swap[batch.group] & known)[:, None, None, None], keep, 1.0)
@@ -180,6 +184,59 @@ def random_shapes(
         colour = torch.rand(n, 3, 1, 1, generator=rng)
         pictures = torch.where(inside[:, None], colour * (0.6 + 0.4 * pictures / 0.5).clamp(0, 1.3), pictures)
     return pictures
+
+
+FAINT_CHANGE = 0.04
+"""Smoothed change of a warped picture, in [0, 1], from which a pixel counts as seen: as on rendered pairs."""
+
+
+def warp_dents(batch: Batch, rows: slice, rng: Generator, *, most: int = 2) -> Batch:
+    """Make dents of sound views in the picture alone: what is mirrored and embossed there shifts, and is shaded anew.
+
+    Each is a diamond or an ellipse about a crease, somewhere on the item; at its edge the outline gives way, too. They
+    are no match for rendered dents, but no two are alike, and they cost nothing.
+    """
+    before, item, change = batch.rgb[rows], batch.item[rows], torch.zeros_like(batch.item[rows])
+    rgb = before
+    for k in range(most):
+        struck = torch.ones(len(rgb)) if k == 0 else (torch.rand(len(rgb), generator=rng) < 0.4).float()
+        rgb = _warp_dent(rgb, item, struck[:, None, None, None], rng)
+    change = F.avg_pool2d((rgb - before).abs().mean(1, keepdim=True), 5, 1, 2)
+    damage, seen = batch.damage.clone(), batch.seen.clone()
+    damage[rows] = (change > FAINT_CHANGE / 4).float()
+    seen[rows] = (change > FAINT_CHANGE).float()
+    whole = batch.rgb.clone()
+    whole[rows] = rgb
+    return replace(batch, rgb=whole, damage=damage, seen=seen)
+
+
+def _warp_dent(
+    rgb: Float[Tensor, "n 3 s s"], item: Float[Tensor, "n 1 s s"], struck: Float[Tensor, "n 1 1 1"], rng: Generator
+) -> Float[Tensor, "n 3 s s"]:
+    """One dent per picture; lengths are in units of half of the picture's side."""
+    n, side = len(rgb), rgb.shape[-1]
+    cell = torch.multinomial(item.flatten(1) + 1e-6, 1, generator=rng)[:, 0]
+    centre = torch.stack([cell % side, cell // side], 1)[:, :, None, None] / side * 2 - 1
+    axis = (torch.arange(side) + 0.5) / side * 2 - 1
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    turn = uniform(n, 0, torch.pi, rng)[:, None, None]
+    a, b = (uniform(n, low, high, rng)[:, None, None] for low, high in ((0.12, 0.5), (0.06, 0.28)))
+    along = ((x - centre[:, 0]) * torch.cos(turn) + (y - centre[:, 1]) * torch.sin(turn)) / a
+    across = ((y - centre[:, 1]) * torch.cos(turn) - (x - centre[:, 0]) * torch.sin(turn)) / b
+    facets = (torch.rand(n, 1, 1, generator=rng) < 0.6).float()
+    reach = facets * (along.abs() + across.abs()) + (1 - facets) * torch.hypot(along, across)
+    hat = (1 - reach).clamp_min(0) ** uniform(n, 0.6, 1.5, rng)[:, None, None] * struck[:, 0]
+    push = uniform(n, 0.03, 0.14, rng)[:, None, None] * hat
+    heading = uniform(n, 0, 2 * torch.pi, rng)[:, None, None]
+    pinched = torch.rand(n, 1, 1, generator=rng) < 0.5
+    to_crease = torch.tanh(4 * across)
+    dx = torch.where(pinched, -torch.sin(turn) * to_crease, torch.cos(heading)) * push
+    dy = torch.where(pinched, torch.cos(turn) * to_crease, torch.sin(heading)) * push
+    warped = sample(rgb, torch.stack([x + dx, y + dy], -1))
+    tilt, shade, glint = (0.45 * torch.randn(n, 1, 1, generator=rng) for _ in range(3))
+    gain = torch.exp(hat.sqrt() * (tilt * to_crease + 0.5 * shade))
+    line = 0.5 * glint * torch.exp(-((across / 0.15) ** 2)) * hat
+    return (warped * gain[:, None] + line[:, None] * item).clamp(0, 1)
 
 
 def vary_depth(batch: Batch, rng: Generator, *, hidden: float) -> Batch:

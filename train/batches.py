@@ -18,6 +18,7 @@ from .augment import (
     swap_backgrounds,
     vary_appearance,
     vary_depth,
+    warp_dents,
 )
 from .config import TrainConfig
 from .crops import network_input, standardise, to_tensor
@@ -28,6 +29,8 @@ T = TypeVar("T")
 LOCATE_BATCH = 24
 LOCATE_SWAP = 0.6
 """Share of the localiser's pictures whose background is replaced."""
+LEAST_SEEN = 0.01
+"""Share of the item that a warped dent must change for the view to count as damaged."""
 MOST_VIEWS = 4
 """Views of a real capture used in one batch, at most."""
 
@@ -124,13 +127,16 @@ def draw_detect_batch(
     """Pairs, further pristine views and, if given, real captures, all augmented as a camera might have seen them."""
     draw = torch_generator(rng)
     keep = 1 - config.real_share if real is not None else 1.0
-    pairs, unpaired = max(1, round(config.pairs * keep)), round(config.unpaired * keep)
-    damaged = rng.choice(views.pairs, pairs)
-    rows = np.concatenate([damaged, views.twin[damaged], rng.choice(views.intact, unpaired)])
+    rendered, unpaired = max(1, round(config.pairs * keep)), round(config.unpaired * keep)
+    damaged = rng.choice(views.pairs, rendered)
+    sound = rng.choice(views.intact, round(config.warped * keep))
+    pairs = rendered + len(sound)
+    rows = np.concatenate([damaged, sound, views.twin[damaged], sound, rng.choice(views.intact, unpaired)])
     group = np.concatenate([np.arange(pairs), np.arange(pairs), pairs + np.arange(unpaired)])
-    batch = _augmented(views, rows, group, config, draw)
+    batch = _augmented(views, rows, group, config, draw, warped=slice(rendered, pairs))
     masked = np.ones(len(rows), bool)
     segment, target = np.arange(len(rows)), views.target[rows]
+    target[rendered:pairs] = _shows(batch, slice(rendered, pairs))
     if real is None:
         return _assemble([batch], masked, segment, target, pairs)
     captures = max(2, round(config.real_share * (2 * config.pairs + config.unpaired)))
@@ -145,13 +151,26 @@ def draw_detect_batch(
     )
 
 
+def _shows(batch: Batch, rows: slice) -> Float32[np.ndarray, " w"]:
+    """1 where a warped view shows its dent, 0 where nobody could tell."""
+    return (batch.seen[rows].mean((1, 2, 3)) > LEAST_SEEN * batch.item[rows].mean((1, 2, 3))).float().numpy()
+
+
 def _augmented(
-    views: ViewSet, rows: np.ndarray, group: np.ndarray, config: TrainConfig, draw: torch.Generator
+    views: ViewSet,
+    rows: np.ndarray,
+    group: np.ndarray,
+    config: TrainConfig,
+    draw: torch.Generator,
+    *,
+    warped: slice = slice(0, 0),
 ) -> Batch:
     batch = frames(views, rows, group)
     windows = draw_windows(torch.from_numpy(views.box[rows]), batch.group, draw)
     batch = crop(batch, windows, config.crop_px)
     batch = swap_backgrounds(batch, draw, share=config.background_swap)
+    if warped.stop > warped.start:
+        batch = warp_dents(batch, warped, draw)
     return vary_depth(vary_appearance(batch, draw), draw, hidden=config.modality_dropout)
 
 

@@ -18,6 +18,8 @@ class TrainConfig(BaseModel):
     """Pairs (damaged view, the same view of its pristine twin) per step."""
     unpaired: int = Field(default=6, ge=0)
     """Further pristine views per step: gallery pictures and other twins."""
+    warped: int = Field(default=0, ge=0)
+    """Pairs per step whose damaged view is a sound one, dented by warping the picture."""
     frame_px: int = Field(default=224, ge=32)
     """Side of the square frames kept in memory. About 6 bytes per pixel: 0.3 MB per view at 224."""
     crop_px: int = Field(default=128, ge=32, multiple_of=8)

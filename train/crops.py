@@ -137,7 +137,8 @@ def depth_channels(depth: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 3 h w"]:
 
 def network_input(rgb: Float[Tensor, "b 3 h w"], depth: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 6 h w"]:
     """Six channels for the detector: standardised colour, then the depth channels (all zero without depth)."""
-    return torch.cat([standardise(rgb), depth_channels(depth)], 1)
+    relief = depth_channels(depth) if bool((depth > 0).any()) else torch.zeros_like(rgb)
+    return torch.cat([standardise(rgb), relief], 1)
 
 
 def to_tensor(pictures: UInt8[np.ndarray, "b h w 3"]) -> Float[Tensor, "b 3 h w"]:

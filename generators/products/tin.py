@@ -244,7 +244,7 @@ def _paint_ends(color: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if rng.random() < 0.5:
             continue
         ink = draw_ink(rng, 10.0, 130.0)
-        size = int(rng.uniform(0.15, 0.32) * half)
+        size = int(rng.uniform(0.15, 0.42) * half)
         x, y = end * half + (half - size) // 2, half + (half - size) // 2
         patch = picture[y : y + size, x : x + size].copy()
         for row in range(int(rng.integers(1, 4))):
