@@ -26,6 +26,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -64,7 +65,7 @@ IS_LABEL = {
     "severity": "the label", "tolerable": "the label", "generators": "the label", "visible_fraction_max": "the label",
     "query_image": "holds the capture_id", "shard": "where it lies", "offset": "where it lies",
     "bytes": "judged with the sizes of files", "index": "shared by twins", "seed": "one for all",
-    "resampled": "shared by twins", "rejected": "shared by twins",
+    "resampled": "shared by twins", "rejected": "shared by twins", "set_back": "shared by twins",
 }  # fmt: skip
 
 
@@ -297,8 +298,8 @@ def save_unit(unit: Unit, path: Path) -> None:
     half = path.with_suffix(".tmp")
     with half.open("wb") as file:
         text = np.array(json.dumps(unit.about, default=str))
-        sizes = {f"size {k}": v for k, v in unit.sizes.items()}
-        np.savez_compressed(file, about=text, crops=unit.crops, mesh=unit.mesh, **sizes)
+        arrays: dict[str, Any] = {f"size {k}": v for k, v in unit.sizes.items()}
+        np.savez_compressed(file, about=text, crops=unit.crops, mesh=unit.mesh, **arrays)
     half.replace(path)
 
 
