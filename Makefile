@@ -52,7 +52,7 @@ bench: .venv/ready  ## Print every figure that the documentation quotes
 	$(BIN)/python bench/bench_reading.py
 
 bench-leaks: .venv/ready  ## Try to tell damaged items from sound ones by anything but the damage (half an hour)
-	$(BIN)/python bench/bench_leaks.py
+	$(BIN)/python bench/bench_leaks.py --keep runs/leaks
 
 bench-products: .venv/ready  ## Build times of every packaging family, and how many products differ
 	$(BIN)/python bench/bench_products.py

@@ -1,5 +1,8 @@
 """Can anything but the damage tell a damaged item from a sound one? ``make bench-leaks``, or ``--units 60`` for a look.
 
+What is learnt of each unit is kept in a folder, so that ``--seconds 400`` makes as many as it can and the next call
+goes on: pictures are rendered once, trials are quick.
+
 Units of a recipe are captured by the fast preview: damaged ones with their twins, and sound ones. Then classifiers try,
 products apart:
 
@@ -16,10 +19,14 @@ right: columns are judged on units without a missing one.
 """
 
 import argparse
+import hashlib
 import json
-from collections.abc import Sequence
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -48,6 +55,8 @@ CROP, MARGIN, PER_VIEW = 32, 7, 2
 COVERED = 0.6
 """Least share of a crop that shows the item."""
 FOLDS, EPOCHS = 4, 12
+FILES = ("rgb", "depth", "item.")
+"""Kinds of files whose sizes are judged."""
 FAR_M = 0.03
 """So far from any labelled face a wall is as it was."""
 IS_LABEL = {
@@ -56,7 +65,7 @@ IS_LABEL = {
     "severity": "the label", "tolerable": "the label", "generators": "the label", "visible_fraction_max": "the label",
     "query_image": "holds the capture_id", "shard": "where it lies", "offset": "where it lies",
     "bytes": "judged with the sizes of files", "index": "shared by twins", "seed": "one for all",
-    "resampled": "shared by twins", "rejected": "shared by twins",
+    "resampled": "shared by twins", "rejected": "shared by twins", "set_back": "shared by twins",
 }  # fmt: skip
 
 
@@ -68,11 +77,6 @@ class Pair:
     composed: Composed
     damaged: Capture
     twin: Capture
-
-    @property
-    def missing(self) -> bool:
-        """Whether a unit is missing."""
-        return any(damage.kind == "missing_unit" for damage in self.damaged.damages)
 
 
 @dataclass(frozen=True)
@@ -132,17 +136,12 @@ def crop(view: View, at: tuple[int, int]) -> np.ndarray:
     return np.concatenate([colour - 0.5, depth])
 
 
-def crops_of(pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Crops (n, 5, side, side), labels and products."""
-    images, labels, groups = [], [], []
-    for k, pair in enumerate(pairs):
-        rng = np.random.default_rng([7, k])
-        for a, b in zip(pair.damaged.views, pair.twin.views, strict=True):
-            for at in places(a, b, rng):
-                images += [crop(a, at), crop(b, at)]
-                labels += [1, 0]
-                groups += [pair.group] * 2
-    return np.stack(images), np.array(labels), np.array(groups)
+def crops_of(pair: Pair, number: int) -> np.ndarray:
+    """Crops of unit ``number`` (n, 2, 5, side, side): damaged and twin at the same places."""
+    rng, found = np.random.default_rng([7, number]), [np.zeros((0, 2, 5, CROP, CROP), np.float32)]
+    for a, b in zip(pair.damaged.views, pair.twin.views, strict=True):
+        found += [np.stack([crop(a, at), crop(b, at)])[None] for at in places(a, b, rng)]
+    return np.concatenate(found)
 
 
 def network() -> torch.nn.Module:
@@ -234,9 +233,8 @@ def file_row(capture: Capture, suffixes: Sequence[str]) -> list[float]:
     return [float(len(files[name])) for name in sorted(files) if any(s in name for s in suffixes)]
 
 
-def column_rows(captures: Sequence[Capture]) -> dict[str, np.ndarray]:
-    """Numbers for every column that is neither a label nor a link to one."""
-    rows = [capture_row(describe_capture(capture), "x.tar") for capture in captures]
+def column_rows(rows: Sequence[dict]) -> dict[str, np.ndarray]:
+    """Numbers for every column of the manifest that is neither a label nor a link to one."""
     own = {f"{name}_" for name in DAMAGES}
     names = sorted({n for row in rows for n in row if n not in IS_LABEL and not any(n.startswith(o) for o in own)})
     columns = {}
@@ -250,76 +248,164 @@ def column_rows(captures: Sequence[Capture]) -> dict[str, np.ndarray]:
     return columns
 
 
+# ---- Units ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What the trials ask of one unit of a recipe."""
+
+    about: dict
+    """``damaged``, ``group``, ``seed``, ``missing``, ``resampled``, ``rejected``, and the manifest's ``row``."""
+    crops: np.ndarray
+    mesh: np.ndarray
+    """Statistics of the damaged item's mesh and of its twin's (2, n); empty of a sound unit, as all of these."""
+    sizes: dict[str, np.ndarray]
+
+
+def make_pair(plan: Plan, number: int) -> tuple[Composed, list[Capture]]:
+    """Compose and capture unit ``number``; every other one is of a recipe with another seed."""
+    seed = plan.recipe.seed + number % 2
+    other = make_plan(plan.recipe.model_copy(update={"seed": seed}), plan.booth, folder=plan.folder)
+    composed = compose(other, reference_count(plan.recipe) + number // 2)
+    return composed, list(shoot(other, composed))
+
+
+def make_unit(plan: Plan, number: int) -> Unit:
+    """Capture a unit and keep what the trials ask of it."""
+    composed, made = make_pair(plan, number)
+    seed, mishap, query = int(made[0].provenance["seed"]), composed.mishap, made[0]
+    about = {
+        "damaged": composed.twin is not None,
+        "group": f"{seed}-{query.group}",
+        "seed": seed,
+        "missing": any(damage.kind == "missing_unit" for damage in query.damages),
+        "resampled": mishap.resampled,
+        "rejected": len(mishap.rejected),
+        "row": capture_row(describe_capture(query), "x.tar"),
+    }
+    crops, mesh, sizes = np.zeros((0, 2, 5, CROP, CROP), np.float32), np.zeros((0, 0)), {}
+    if composed.twin is not None:
+        pair = Pair(about["group"], composed, *made)
+        crops, spoilt = crops_of(pair, number), spoilt_places(composed.scene)
+        mesh = np.array([mesh_row(scene.parts, spoilt) for scene in (composed.scene, composed.twin)])
+        sizes = {kind: np.array([file_row(c, (kind,)) for c in made]) for kind in FILES}
+    return Unit(about, crops, mesh, sizes)
+
+
+def save_unit(unit: Unit, path: Path) -> None:
+    """Write a unit's file, whole."""
+    half = path.with_suffix(".tmp")
+    with half.open("wb") as file:
+        text = np.array(json.dumps(unit.about, default=str))
+        arrays: dict[str, Any] = {f"size {k}": v for k, v in unit.sizes.items()}
+        np.savez_compressed(file, about=text, crops=unit.crops, mesh=unit.mesh, **arrays)
+    half.replace(path)
+
+
+def load_unit(path: Path) -> Unit:
+    """Read a unit's file."""
+    with np.load(path, allow_pickle=False) as file:
+        sizes = {kind: file[f"size {kind}"] for kind in FILES if f"size {kind}" in file}
+        return Unit(json.loads(str(file["about"])), file["crops"], file["mesh"], sizes)
+
+
+def made_by(plan: Plan) -> str:
+    """What units depend on: the recipe, the booth and all code that makes them."""
+    digest = hashlib.sha256(f"{plan.recipe!r} {plan.booth!r} {Path(__file__).read_text()}".encode())
+    for folder in ("sim", "generators"):
+        for path in sorted((Path(__file__).resolve().parents[1] / folder).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def make_units(plan: Plan, units: int, keep: Path, seconds: float) -> list[Unit]:
+    """All units, those of earlier calls as they were kept; fewer if the time is over."""
+    folder, until = keep / made_by(plan), time.monotonic() + seconds
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    for number in track(range(units), "units"):
+        path = folder / f"{number:05d}.npz"
+        if not path.is_file():
+            if time.monotonic() > until:
+                break
+            save_unit(make_unit(plan, number), path)
+        made.append(load_unit(path))
+    return made
+
+
 # ---- All together ---------------------------------------------------------------------------------------------------
 
 
-def make_captures(plan: Plan, units: int) -> tuple[list[Pair], list[Capture]]:
-    """Damaged units of a recipe with their twins, and its sound units: half of them from another seed."""
-    pairs, sound, first = [], [], reference_count(plan.recipe)
-    for k in track(range(units), "captures"):
-        seed = plan.recipe.seed + k % 2
-        other = make_plan(plan.recipe.model_copy(update={"seed": seed}), plan.booth, folder=plan.folder)
-        composed = compose(other, first + k // 2)
-        made = list(shoot(other, composed))
-        if composed.twin is None:
-            sound += made
-        else:
-            pairs.append(Pair(f"{seed}-{made[0].group}", composed, *made))
-    return pairs, sound
+def twin_trials(units: Sequence[Unit]) -> Iterator[Trial]:
+    """Damaged items against their twins: crops, meshes, sizes of files."""
+    group = np.array([unit.about["group"] for unit in units])
+    crops = np.concatenate([unit.crops for unit in units])
+    images, labels = crops.reshape(-1, *crops.shape[2:]), np.tile([1, 0], len(crops))
+    own = np.repeat(group, [2 * len(unit.crops) for unit in units])
+    yield Trial(f"undamaged crops ({len(labels)})", labels, crop_scores(images, labels, own), own)
+    truth, group = np.tile([1, 0], len(units)), np.repeat(group, 2)
+    mesh = np.concatenate([unit.mesh for unit in units])
+    yield Trial("mesh statistics, sound places", truth, boosted(mesh, truth, group), group)
+    for kind in FILES:
+        sizes = np.concatenate([unit.sizes[kind] for unit in units])
+        yield Trial(f"file sizes: {kind.strip('.')}", truth, boosted(sizes, truth, group), group)
 
 
-def trials(pairs: Sequence[Pair], sound: Sequence[Capture]) -> list[Trial]:
-    """All attempts."""
-    images, labels, groups = crops_of(pairs)
-    found = [Trial(f"undamaged crops ({len(labels)})", labels, crop_scores(images, labels, groups), groups)]
-    both = [capture for pair in pairs for capture in (pair.damaged, pair.twin)]
-    truth, group = np.tile([1, 0], len(pairs)), np.repeat([pair.group for pair in pairs], 2)
-    mesh = []
-    for pair in pairs:
-        spoilt = spoilt_places(pair.composed.scene)
-        mesh += [mesh_row(s.parts, spoilt) for s in (pair.composed.scene, pair.composed.twin) if s]
-    mesh = np.array(mesh)
-    found.append(Trial("mesh statistics, sound places", truth, boosted(mesh, truth, group), group))
-    for kind in (("rgb",), ("depth",), ("item.",)):
-        sizes = np.array([file_row(capture, kind) for capture in both])
-        found.append(Trial(f"file sizes: {kind[0].strip('.')}", truth, boosted(sizes, truth, group), group))
-    spoilt = [pair.damaged for pair in pairs if not pair.missing]
-    queries = [*spoilt, *sound]
-    truth = np.repeat([1, 0], [len(spoilt), len(sound)])
-    group = np.array([f"{c.provenance['seed']}-{c.group}" for c in queries])
+def column_trials(units: Sequence[Unit]) -> Iterator[Trial]:
+    """Damaged units against sound ones, by what a manifest says of them."""
+    truth = np.array([int(unit.about["damaged"]) for unit in units])
+    group = np.array([unit.about["group"] for unit in units])
     # Kinds and severities are spread evenly over a recipe, so what one half has too many of, the other lacks: trees
     # would be wrong more often than a coin. Two recipes of different seeds know nothing of each other.
-    seed = np.array([c.provenance["seed"] for c in queries])
-    columns = column_rows(queries)
+    seed = np.array([unit.about["seed"] for unit in units])
+    columns = column_rows([unit.about["row"] for unit in units])
     for name, values in columns.items():
-        found.append(Trial(f"column {name}", truth, boosted(values[:, None], truth, seed, 2), group))
+        yield Trial(f"column {name}", truth, boosted(values[:, None], truth, seed, 2), group)
     every = np.stack(list(columns.values()), axis=1)
-    return [*found, Trial("all columns together", truth, boosted(every, truth, seed, 2), group)]
+    yield Trial("all columns together", truth, boosted(every, truth, seed, 2), group)
+
+
+def trials(units: Sequence[Unit]) -> list[Trial]:
+    """All attempts."""
+    pairs = [unit for unit in units if unit.about["damaged"]]
+    return [*twin_trials(pairs), *column_trials([unit for unit in units if not unit.about["missing"]])]
+
+
+def table_of(found: Sequence[Trial]) -> Table:
+    """One row per attempt, with its interval and whether it is a coin."""
+    table = Table("what is tried", "AUROC", "95 % over products", "0.5 ± 0.03")
+    for trial in found:
+        area, (low, high) = trial.area(), trial.interval()
+        inside = "yes" if abs(area - 0.5) <= 0.03 else "interval has it" if low <= 0.53 and high >= 0.47 else "NO"
+        table.add_row(trial.name, f"{area:.3f}", f"{low:.3f} to {high:.3f}", inside)
+    return table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", type=Path, default=RECIPE)
     parser.add_argument("--units", type=int, default=300)
+    parser.add_argument("--keep", type=Path, help="folder of finished units: the next call goes on there")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="make no further unit after so many")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     plan = read_plan(arguments.recipe)
     changes = {"damaged_share": 0.6, "captures": arguments.units, "cycles_share": 0.0}
     plan = make_plan(plan.recipe.model_copy(update=changes), plan.booth, folder=plan.folder)
-    pairs, sound = make_captures(plan, arguments.units)
-    table = Table("what is tried", "AUROC", "95 % over products", "0.5 ± 0.03")
-    found = trials(pairs, sound)
-    for trial in found:
-        area, (low, high) = trial.area(), trial.interval()
-        inside = "yes" if abs(area - 0.5) <= 0.03 else "interval has it" if low <= 0.53 and high >= 0.47 else "NO"
-        table.add_row(trial.name, f"{area:.3f}", f"{low:.3f} to {high:.3f}", inside)
     console = Console(width=110)
-    console.print(table)
-    failed = sum(pair.composed.mishap.resampled for pair in pairs)
-    rejected = sum(len(pair.composed.mishap.rejected) for pair in pairs)
+    with tempfile.TemporaryDirectory() as own:
+        units = make_units(plan, arguments.units, arguments.keep or Path(own), arguments.seconds)
+    if len(units) < arguments.units:
+        console.print(f"{len(units)} of {arguments.units} units are made; call again with the same --keep to go on.")
+        return
+    found = trials(units)
+    console.print(table_of(found))
+    failed, rejected = (sum(unit.about[name] for unit in units) for name in ("resampled", "rejected"))
+    pairs = sum(unit.about["damaged"] for unit in units)
     console.print(
-        f"{len(pairs)} pairs, {len(sound)} sound units; {failed} solves drawn anew, {rejected} damages given up."
+        f"{pairs} pairs, {len(units) - pairs} sound units; {failed} solves drawn anew, {rejected} damages given up."
     )
     console.print("Left out: " + "; ".join(f"{name} ({why})" for name, why in IS_LABEL.items()))
     unknown = [n for n in IS_LABEL if n not in (*FIRST_COLUMNS, *LAST_COLUMNS)]

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from .mesh import Sheet, boundary_half_edges, face_normals, mesh_edges, vertex_normals
+from .mesh import Sheet, boundary_half_edges, divided, face_normals, mesh_edges, vertex_normals
 
 # How a triangle (0, 1, 2) with new points on some of its edges (3 on 01, 4 on 12, 5 on 20) is divided.
 _PATTERNS: dict[int, tuple[tuple[int, int, int], ...]] = {
@@ -66,6 +66,7 @@ def split_edges(
         material=sheet.material[source],
         panel=sheet.panel[source],
         removed=sheet.removed[source],
+        base=divided(sheet, ends, at[cut]),
     )
 
 
@@ -75,6 +76,32 @@ def refine_faces(sheet: Sheet, chosen: Bool[np.ndarray, " f"]) -> Sheet:
     at = np.full(len(edges), np.nan)
     at[np.unique(face_edge[chosen])] = 0.5
     return split_edges(sheet, edges, face_edge, at)
+
+
+LONG = 1.5
+"""An edge of an evenly meshed wall is no longer than so many times its spacing: the diagonal of a square, and slack."""
+ROUNDS = 8
+
+
+def divide_sheet(sheet: Sheet, share: float) -> Sheet:
+    """Divide a sheet until its vertices are ``share`` of its material's spacing apart; it is pressed as before.
+
+    Triangles are halved at their longest edges (Rivara, "Algorithms for refining triangular grids", 1984).
+    """
+    limit = LONG * share * sheet.mechanics.spacing_mm / 1000
+    for _ in range(ROUNDS if share < 1 else 0):
+        edges, face_edge = mesh_edges(sheet.faces)
+        length = np.linalg.norm(sheet.rest[edges[:, 0]] - sheet.rest[edges[:, 1]], axis=1)
+        chosen = length > limit
+        if not chosen.any():
+            break
+        longest = face_edge[np.arange(len(face_edge)), np.argmax(length[face_edge], axis=1)]
+        wanting = np.ones(1, bool)
+        while wanting.any():  # no triangle is divided but at its longest edge, or it would become a sliver
+            wanting = chosen[face_edge].any(axis=1) & ~chosen[longest]
+            chosen[longest[wanting]] = True
+        sheet = split_edges(sheet, edges, face_edge, np.where(chosen, 0.5, np.nan))
+    return sheet
 
 
 def refine_edges(sheet: Sheet, chosen: Bool[np.ndarray, " e"], *, rounded: bool = False) -> Sheet:
@@ -167,6 +194,7 @@ def trace_unzip(sheet: Sheet, opened: Bool[np.ndarray, " e"]) -> tuple[Sheet, In
         rest=sheet.rest[source],
         marks=sheet.marks[source],
         faces=label.reshape(n, 3).astype(np.int64),
+        base=None,
     )
     return parted, source
 
@@ -196,6 +224,7 @@ def take_patch(sheet: Sheet, chosen: Bool[np.ndarray, " f"]) -> Patch:
         material=sheet.material[chosen],
         panel=sheet.panel[chosen],
         removed=sheet.removed[chosen],
+        base=None,
     )
     return Patch(piece, sheet, chosen, used)
 

@@ -1,8 +1,9 @@
 """Thin sheets as welded triangle meshes: the level at which damage is simulated, and how a sheet becomes a part.
 
 A sheet is coarse (one vertex every few millimetres, a spacing that belongs to its material: wrinkles would otherwise
-follow the mesh). ``finish_sheet`` turns it into what is drawn: subdivided, embossed, thickened, labelled. Pristine and
-damaged sheets take the same way, so that no mesh statistic gives the answer away.
+follow the mesh). It may be divided more finely, and is still pressed on that mesh, its base. ``finish_sheet`` turns it
+into what is drawn: subdivided, embossed, thickened, labelled. Pristine and damaged sheets take the same way, so that no
+mesh statistic gives the answer away.
 """
 
 from collections.abc import Callable
@@ -62,6 +63,39 @@ class Sheet:
     """Names of the sheet's panels: ``front``, ``top``, ``lid``, …"""
     item: int = 1
     """0 for tray and background, 1 for the package (or its only unit), 2, 3, … for the units in a set."""
+    base: "Base | None" = None
+    """What the sheet was divided from; None if it is as it was made, or has been cut since."""
+
+
+@dataclass(frozen=True)
+class Division:
+    """New vertices that a sheet got on its edges; they come after those that it had."""
+
+    ends: Int[np.ndarray, "n 2"]
+    at: Float[np.ndarray, " n"]
+    """How far along each lies, as a share of the way from the first end to the second."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """A sheet at its material's spacing, on which it is pressed, and how it came to have more vertices since."""
+
+    sheet: Sheet
+    divisions: tuple[Division, ...]
+
+
+def divided(sheet: Sheet, ends: Int[np.ndarray, "n 2"], at: Float[np.ndarray, " n"]) -> Base:
+    """The base of a sheet that gets new vertices on its edges."""
+    base = base_of(sheet) or Base(sheet, ())
+    return replace(base, divisions=(*base.divisions, Division(ends, at)))
+
+
+def base_of(sheet: Sheet) -> Base | None:
+    """What a sheet was divided from; None too if it is a piece of what was divided."""
+    base = sheet.base
+    if base is None or len(sheet.vertices) != len(base.sheet.vertices) + sum(len(new.at) for new in base.divisions):
+        return None
+    return base
 
 
 def make_sheet(
@@ -193,6 +227,7 @@ def subdivide_sheet(sheet: Sheet) -> Sheet:
         material=np.repeat(sheet.material, 4),
         panel=np.repeat(sheet.panel, 4),
         removed=np.repeat(sheet.removed, 4),
+        base=divided(sheet, edges, np.full(len(edges), 0.5)),
     )
 
 

@@ -34,6 +34,11 @@ class Mishap:
     rejected: tuple[str, ...] = ()
     """Damages that were given up."""
 
+    @property
+    def set_back(self) -> int:
+        """Damages that are less than their solver came to, since no item could lie like that."""
+        return sum(outcome.set_back for outcome in self.outcomes)
+
 
 def aim(
     name: str,

@@ -20,6 +20,7 @@ from ..sim.seed import generator_for
 from ..sim.yamlfile import parse_mapping, read_yaml
 from .artwork.fonts import check_font
 from .artwork.pictures import load_image
+from .coarse import divide_product
 from .damage.outcome import SeverityRules
 from .damage.table import DAMAGES
 from .design import Design, next_edition
@@ -147,6 +148,7 @@ class Recipe(_Spec):
     test_share: float = Field(default=0.2, ge=0, lt=1)
     booth: str = Field(default="demo", description="name of a booth in assets/booths, or path of a YAML file")
     texture_px: int = Field(default=1024, ge=256, le=8192, description="side of each product's artwork texture")
+    spacing_share: float = Field(default=1.0, ge=0.25, le=1, description="distance of wall vertices over the stock's")
     images: str | None = Field(
         default=None,
         description="folder of your own pictures to print on packs, beside the recipe; else procedural ones",
@@ -321,7 +323,8 @@ def build_product(plan: Plan, spec: ProductSpec, number: int, edition: int = 0, 
     config, build = FAMILIES[spec.family]
     design = design_of(plan, spec, number, edition, specimen=specimen)
     identifier = product_identifier(plan.recipe, spec, number)
-    return build(identifier, parse_mapping(_placed(plan, spec), config, spec.family), design)
+    made = build(identifier, parse_mapping(_placed(plan, spec), config, spec.family), design)
+    return divide_product(made, plan.recipe.spacing_share)
 
 
 def split_of(recipe: Recipe, identifier: str) -> str:

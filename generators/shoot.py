@@ -146,6 +146,7 @@ def _label(
             "renderer": renderer_of(recipe, composed.index),
             "resampled": composed.mishap.resampled,
             "rejected": ",".join(composed.mishap.rejected),
+            "set_back": composed.mishap.set_back,
             "versions": {"damageland": importlib.metadata.version("damageland"), "numpy": np.__version__},
         },
     )

@@ -6,6 +6,8 @@ from functools import cache
 import families
 import numpy as np
 import pytest
+from damageland.generators.coarse import coarse_sheet, divide_product
+from damageland.generators.cut import divide_sheet, take_patch, unzip_edges
 from damageland.generators.damage.crush import SLIGHT_LOSS, CrushConfig, crush, crush_applies, marked_area
 from damageland.generators.damage.outcome import Outcome, UnsolvedError, moved_mm
 from damageland.generators.damage.subject import Subject
@@ -323,6 +325,44 @@ def test_measures_do_not_depend_on_how_finely_the_result_is_divided(family: str)
     assert done.measures["volume_loss_ml"] == pytest.approx(1e6 * told, rel=1e-6, abs=1e-9)
     labelled = marked_faces_share(fine)
     assert labelled == pytest.approx(done.measures["area_mm2"], rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("family", "site", "share"),
+    [
+        ("tin", "side", 0.7),
+        ("folding_carton", "corner", 0.5),
+        ("corrugated_shipper", "top", 0.7),
+        ("tube", "side", 0.4),
+        ("standup_pouch", "face", 0.7),
+    ],
+)
+def test_measures_agree_between_two_spacings(family: str, site: Site, share: float):
+    """A wall with its vertices closer together gets the same dent: the same measures, told and found on it again."""
+    coarse, made = outcome(family, site), families.product(family)
+    fine = divide_product(made, share)
+    done = solved(fine, only(site), 0.5)
+    assert dict(done.measures) == dict(coarse.measures) and dict(done.parameters) == dict(coarse.parameters)
+    _, before = wall_of(coarse)
+    index = [sheet.name for sheet in made.sheets].index(before.name)
+    sheet = done.product.sheets[index]
+    np.testing.assert_array_equal(sheet.rest, fine.sheets[index].rest)
+    assert len(sheet.faces) > 1.5 * len(before.faces) and done.measures["depth_mm"] > 0.5
+    assert moved_mm(sheet).max() == pytest.approx(moved_mm(before).max(), rel=1e-9)
+    assert marked_area(sheet, DEFORMATION) == pytest.approx(marked_area(before, DEFORMATION), rel=1e-6)
+    volumes = [enclosed_volume(s.vertices, s.faces) for s in (before, sheet)]
+    assert volumes[0] == pytest.approx(volumes[1], rel=1e-9)
+
+
+def test_a_wall_that_was_cut_is_pressed_as_it_is():
+    """Divided, then cut: its base would close the cut again, so it is not pressed there."""
+    sheet = divide_sheet(families.product("folding_carton").sheets[0], 0.7)
+    assert len(coarse_sheet(sheet).vertices) < len(sheet.vertices)
+    edges, _ = mesh_edges(sheet.faces)
+    opened = unzip_edges(sheet, np.abs(sheet.rest[edges, 0]).max(axis=1) < 0.012)
+    holed = replace(sheet, removed=np.arange(len(sheet.faces)) < 9)
+    for cut in (opened, holed, take_patch(sheet, ~holed.removed).sheet):
+        assert coarse_sheet(cut) is cut
 
 
 def marked_faces_share(sheet: Sheet) -> float:

@@ -212,7 +212,7 @@ def test_the_cut_is_as_long_as_the_line_on_any_mesh(bent: bool, shape: Shape):
     for cells in (30, 47):
         sheet = patch(cells, bent=bent)
         _, flat = laid(sheet)
-        site = Site(0, np.zeros(3), "face", design(shape, 5), flat, 0.06, 0.0)
+        site = Site(0, np.zeros(3), "face", design(shape, 5), flat, 0.06, 0.0, 0, np.array([1.0, 0, 0]))
         draws = draw_tear(BOARD, np.random.default_rng(0), lift_share=(0, 1), inward_share=0, lost_share=0)
         outline = site.outline(0.06)
         mesh = cut_tear(sheet, site, outline, BOARD, draws, slit=shape == "slit")

@@ -28,7 +28,8 @@ def leaks() -> ModuleType:
 @pytest.fixture(scope="module")
 def pairs(leaks: ModuleType) -> list:
     plan = scenes.tiny_plan(size=96, captures=4, damages=(DamageSpec(generator="hole", strength=(0.3, 0.7)),))
-    return leaks.make_captures(plan, 4)[0]
+    made = [leaks.make_pair(plan, number) for number in range(4)]
+    return [leaks.Pair(str(k), composed, *captures) for k, (composed, captures) in enumerate(made) if composed.twin]
 
 
 def test_crops_lie_on_the_item_away_from_damage(leaks: ModuleType, pairs: list):
@@ -46,8 +47,8 @@ def test_crops_lie_on_the_item_away_from_damage(leaks: ModuleType, pairs: list):
 
 def test_undamaged_crops_equal_their_twins(leaks: ModuleType, pairs: list):
     """Far from a hole the two pictures are the same but for the light that the hole no longer sends there."""
-    images, labels, _ = leaks.crops_of(pairs)
-    apart = np.abs(images[labels == 1][:, :3] - images[labels == 0][:, :3])
+    crops = np.concatenate([leaks.crops_of(pair, number) for number, pair in enumerate(pairs)])
+    apart = np.abs(crops[:, 0, :3] - crops[:, 1, :3])
     assert np.median(apart) < 0.004 and apart.mean() < 0.01
 
 
@@ -74,3 +75,16 @@ def test_a_leaking_column_is_found(leaks: ModuleType):
     told, even = labels + rng.normal(0, 0.5, 600), rng.normal(size=600)
     assert roc_auc_score(labels, leaks.boosted(told[:, None], labels, groups)) > 0.85
     assert abs(roc_auc_score(labels, leaks.boosted(even[:, None], labels, groups)) - 0.5) < 0.08
+
+
+def test_the_bench_goes_on_where_it_was(leaks: ModuleType, tmp_path: Path):
+    """Units of an earlier call are read back as they were made, not made again; other code makes its own."""
+    plan = scenes.tiny_plan(size=64, captures=4, damages=(DamageSpec(generator="scuff", strength=(0.3, 0.7)),))
+    assert leaks.make_units(plan, 2, tmp_path, -1.0) == []
+    first = leaks.make_units(plan, 2, tmp_path, np.inf)
+    again = leaks.make_units(plan, 2, tmp_path, -1.0)
+    assert len(first) == len(again) == 2 and len(list(tmp_path.rglob("*.npz"))) == 2
+    for a, b in zip(first, again, strict=True):
+        assert a.about == b.about and set(a.sizes) == set(b.sizes)
+        np.testing.assert_array_equal(a.crops, b.crops)
+        np.testing.assert_array_equal(a.mesh, b.mesh)

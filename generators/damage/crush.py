@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.spatial import KDTree
 
 from ...sim.scene import KINDS
+from ..coarse import coarse_product, follow_base
 from ..mesh import Sheet, boundary_half_edges, enclosed_volume, face_areas
 from ..pressing.follow import follow_wall, gives_way
 from ..pressing.kernels import all_folds
@@ -26,6 +27,7 @@ from ..pressing.tools import (
     rigid_cores,
     sharp_vertices,
     struck_sheet,
+    tool_parameters,
     under_caps,
     way_to_cores,
     widest_reach,
@@ -131,6 +133,8 @@ class _Dent:
     after: Sheet
     measures: dict[str, float]
     travel_m: float
+    set_back: bool = False
+    """Whether it is an earlier state than the press came to, since no sheet could lie like that."""
 
 
 def _mobility(sheet: Sheet, tool: Plane | Capsule) -> Float[np.ndarray, " v"]:
@@ -231,7 +235,9 @@ def _left(press: _Press, wall: Wall, halts: Sequence[Halt], most: Sequence[dict[
     before = _left(press, wall, halts[:-1], most[:-1])
     if isinstance(before, str):
         return fault or dent
-    return before if fault is not None or _falls(before.measures, dent.measures) else dent
+    if fault is not None:
+        return replace(before, set_back=True)
+    return replace(before, set_back=False) if _falls(before.measures, dent.measures) else dent
 
 
 def _solve(press: _Press, stops_m: list[float]) -> _Dent:
@@ -300,6 +306,7 @@ def _measure(before: Sheet, after: Sheet, flow_m: float) -> dict[str, float]:
 
 def crush_applies(product: Product) -> bool:
     """Glass and glazed ware break instead, and film or board drawn tight over rigid contents has nowhere to go."""
+    product = coarse_product(product)
     wall = product.sheets[0]
     if product.brittle or any(m.name.startswith(BRITTLE) for m in wall.materials):
         return False
@@ -323,8 +330,12 @@ def _sites(product: Product, config: CrushConfig) -> dict[Site, float]:
 
 
 def crush(subject: Subject, config: CrushConfig, strength: float, rng: np.random.Generator) -> Outcome:
-    """Crush one wall of a product; strength 0 is the identity."""
-    product, sites = subject.product, _sites(subject.product, config)
+    """Crush one wall of a product; strength 0 is the identity.
+
+    All happens on meshes at the material's spacing, and is measured there: folds are as wide as the mesh that folds.
+    """
+    fine, product = subject.product, coarse_product(subject.product)
+    subject, sites = replace(subject, product=product), _sites(product, config)
     weights = np.array(list(sites.values()))
     site: Site = list(sites)[int(rng.choice(len(sites), p=weights / weights.sum()))]
     index = struck_sheet(product, site)
@@ -340,10 +351,9 @@ def crush(subject: Subject, config: CrushConfig, strength: float, rng: np.random
     if strength > 0 and room > 0:
         stops = [min(stop * furthest, room) for stop in (*(s for s in STOPS if s < strength), strength)]
         dent = _solve(_Press(subject, sheet, strike.tool, cores, limit, config), sorted(set(stops)))
+    crushed = follow_wall(product, dent.after, limit_m=limit / 1000, kind="deformation", bit=DEFORMATION, index=index)
     return Outcome(
-        product=follow_wall(
-            product, dent.after, limit_m=limit / 1000, kind="deformation", bit=DEFORMATION, index=index
-        ),
+        product=follow_base(fine, product, crushed),
         kind="deformation",
         generator="crush",
         parameters={
@@ -351,10 +361,11 @@ def crush(subject: Subject, config: CrushConfig, strength: float, rng: np.random
             "push_mm": 1000 * push,
             "reach_mm": 1000 * dent.travel_m,
             "strength": strength,
-            **_tool_parameters(strike.tool),
+            **tool_parameters(strike.tool),
         },
         measures=dent.measures,
         site=strike.at,
+        set_back=dent.set_back,
     )
 
 
@@ -385,13 +396,3 @@ def _crease_length(sheet: Sheet, pressed: Pressed) -> float:
     _, used = _kept_mesh(sheet)
     ends = sheet.rest[used][pressed.folds[:, :2]]
     return float((pressed.plastic_rad * np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)).sum())
-
-
-def _tool_parameters(tool: Plane | Capsule) -> dict[str, float]:
-    if isinstance(tool, Plane):
-        return {f"normal_{axis}": float(v) for axis, v in zip("xyz", tool.normal, strict=True)}
-    return {
-        "radius_mm": 1000 * tool.radius_m,
-        "length_mm": 1000 * float(np.linalg.norm(tool.b - tool.a)),
-        **{f"site_{axis}_mm": 1000 * float(v) for axis, v in zip("xyz", (tool.a + tool.b) / 2, strict=True)},
-    }

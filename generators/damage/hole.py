@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ...sim.rays import Caster, beyond, build_caster, cast, cast_mesh
 from ...sim.scene import Part
+from ..coarse import coarse_product
 from ..cut import Patch, put_back, take_patch
 from ..mesh import Sheet, boundary_half_edges, face_areas, face_normals, settle_sheet, vertex_normals
 from ..piercing.forms import Form, Wall, flap, perforation, pierceable, puncture, slit, turned_out, window
@@ -336,7 +337,8 @@ def hole_applies(product: Product) -> bool:
 
 def hole(subject: Subject, config: HoleConfig, strength: float, rng: np.random.Generator) -> Outcome:
     """Pierce one of a package's walls, and what lies on it; strength 0 is the identity."""
-    product, plan = subject.product, _draw_plan(subject, config, rng)
+    product = subject.product
+    plan = _draw_plan(replace(subject, product=coarse_product(product)), config, rng)
     reach = plan.least + strength * (plan.most - plan.least)
     sheets, area, depth, count = list(product.sheets), 0.0, 0.0, 0
     if strength > 0 and plan.worn is not None:

@@ -36,6 +36,8 @@ class Outcome:
     """Physical measures, unit in the name: ``depth_mm``, ``area_mm2``, ``volume_ml``; all 0 at strength 0."""
     site: Float[np.ndarray, "3"] | None = None
     """Middle of the damage in the item frame [m], pristine; what follows from it happens near there."""
+    set_back: bool = False
+    """Whether the solver came to an end that cannot be, and an earlier state of the same damage was taken."""
 
 
 class Limits(BaseModel):

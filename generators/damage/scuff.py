@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ...sim.errors import DamagelandError
+from ..coarse import coarse_product, face_at
 from ..mesh import Sheet, face_areas
 from ..products.product import Product
 from ..soiling.dirt import (
@@ -160,6 +161,8 @@ def _open_to(sheet: Sheet, form: Form, config: ScuffConfig) -> Bool[np.ndarray, 
 
 
 def _draw_places(subject: Subject, config: ScuffConfig, count: int, rng: np.random.Generator) -> list[Place]:
+    finest = subject.product
+    subject = replace(subject, product=coarse_product(finest))
     walls = _walls(subject.product)
     weights = {k: _weights(subject, sheet, config) for k, sheet in walls.items()}
     total = sum(float(w.sum()) for w in weights.values())
@@ -180,7 +183,9 @@ def _draw_places(subject: Subject, config: ScuffConfig, count: int, rng: np.rand
                 cum = np.cumsum(weight)
                 face = int(min(np.searchsorted(cum, left, side="right"), np.flatnonzero(weight)[-1]))
                 rest = np.clip((left - cum[face]) / weight[face] + 1, 0, 1 - 1e-9)
-                places.append(Place(k, face, point_of_face(walls[k].rest[walls[k].faces[face]], float(rest))))
+                at = point_of_face(walls[k].rest[walls[k].faces[face]], float(rest))
+                drawn = finest.sheets[k] if k < len(finest.sheets) else walls[k]
+                places.append(Place(k, face_at(drawn, walls[k], face, at), at))
                 break
             left -= float(weight.sum())
     return places

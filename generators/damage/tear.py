@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ...sim.rays import Caster, build_caster, occluded
 from ...sim.scene import Part
+from ..coarse import coarse_product
 from ..mesh import Sheet, face_areas, finish_sheet, mesh_edges, vertex_normals
 from ..piercing.opening_area import bare_part, opening_area_mm2
 from ..products.product import Product
@@ -16,7 +17,7 @@ from ..tearing.flap import Bend, bend_flap, lay_flap, settle, strain_of
 from ..tearing.line import Outline, nearest_on_line
 from ..tearing.look import dress, flute_material
 from ..tearing.rim import PENETRATION, cut_tear, show_rim, square_round
-from ..tearing.site import Site, draw_site
+from ..tearing.site import Site, draw_site, site_on
 from ..tearing.slit import TearMesh
 from ..tearing.stock import Tearing, tearable
 from ..tearing.unfold import locate, spread
@@ -68,11 +69,14 @@ def tear_applies(product: Product) -> bool:
 
 def tear(subject: Subject, config: TearConfig, strength: float, rng: np.random.Generator) -> Outcome:
     """Tear one of a product's sheets; strength 0 is the identity."""
-    product, sheets = subject.product, tearable(subject.product)
+    product = subject.product
+    aimed = replace(subject, product=coarse_product(product))
+    sheets = tearable(aimed.product)
     low, high = (mm / 1000 for mm in config.length_mm)
     rough = {k: _rougher(tearing, config.raggedness) for k, tearing in sheets.items()}
-    site = draw_site(subject, rough, (low, high), config.edge_share, rng)
+    site = draw_site(aimed, rough, (low, high), config.edge_share, rng)
     tearing = rough[site.sheet_index]
+    site = site_on(subject, site, tearing, high)
     draws = draw_tear(
         tearing, rng, lift_share=config.lift_share, inward_share=config.inward_share, lost_share=config.lost_share
     )

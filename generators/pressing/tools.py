@@ -288,3 +288,14 @@ def under_caps(product: Product, vertices: Float[np.ndarray, "v 3"]) -> Int[np.n
         if part.name in moving and ((part.vertices < low) | (part.vertices > high)).any():
             near |= KDTree(part.vertices).query(vertices, distance_upper_bound=UNDER_CAP_M)[0] < UNDER_CAP_M
     return np.flatnonzero(near)
+
+
+def tool_parameters(tool: Tool) -> dict[str, float]:
+    """What a manifest says of a tool."""
+    if isinstance(tool, Plane):
+        return {f"normal_{axis}": float(v) for axis, v in zip("xyz", tool.normal, strict=True)}
+    return {
+        "radius_mm": 1000 * tool.radius_m,
+        "length_mm": 1000 * float(np.linalg.norm(tool.b - tool.a)),
+        **{f"site_{axis}_mm": 1000 * float(v) for axis, v in zip("xyz", (tool.a + tool.b) / 2, strict=True)},
+    }

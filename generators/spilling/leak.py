@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.spatial import KDTree
 
 from ...sim.scene import SURFACES, Part, transform_part
+from ..coarse import coarse_sheet, face_at, weights_at
 from ..damage.subject import Subject, site_weight
 from ..mesh import Sheet, face_areas, face_normals, mesh_edges, subdivide_sheet, vertex_normals
 from ..products.product import Hinge, Product
@@ -75,12 +76,15 @@ def leak_weights(subject: Subject, sheet: Sheet) -> tuple[Float[np.ndarray, " f"
 def draw_leak(subject: Subject, sheet: Sheet, rng: np.random.Generator, hidden_share: float) -> tuple[Leak, bool]:
     """Where it leaks, and whether that is hidden; all is drawn in any case."""
     hidden = bool(rng.random() < hidden_share)
-    faces = [_draw_face(weight, rng) for weight in leak_weights(subject, sheet)]
+    coarse = coarse_sheet(sheet)
+    faces = [_draw_face(weight, rng) for weight in leak_weights(subject, coarse)]
     share = rng.dirichlet(np.ones(3))
     opened = _opened(subject, sheet)
     if opened is not None:
         return Leak(opened, share), False
-    return Leak(faces[hidden], share), hidden
+    corners = coarse.rest[coarse.faces[faces[hidden]]]
+    face = face_at(sheet, coarse, faces[hidden], share @ corners)
+    return Leak(face, share if coarse is sheet else weights_at(sheet.rest[sheet.faces[face]], share @ corners)), hidden
 
 
 def _draw_face(weight: Float[np.ndarray, " f"], rng: np.random.Generator) -> int:

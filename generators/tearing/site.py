@@ -1,12 +1,13 @@
 """Where a sheet tears: at edges, seals and flaps above all, sometimes in the middle of a face."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.spatial import KDTree
 
 from ...sim.errors import DamagelandError
+from ..coarse import coarse_sheet, face_at
 from ..damage.outcome import UnsolvedError
 from ..damage.subject import Subject, site_weight
 from ..mesh import Sheet, face_areas, mesh_edges, vertex_normals
@@ -41,6 +42,9 @@ class Site:
     longest_m: float
     grain_rad: float
     """Direction of grain or flutes in the plane."""
+    face: int
+    along: Float[np.ndarray, "3"]
+    """Where the plane was laid on the sheet: x runs along this."""
 
     def outline(self, length_m: float) -> Outline:
         """The tear at a length."""
@@ -239,12 +243,29 @@ def _try(
     turn = np.radians(turn + 90 * float(rng.integers(4)))
     across = np.cross(normal, grain)
     along = np.cos(turn) * grain + np.sin(turn) * across if edge is None else edge
-    unfolding = unfold(
-        sheet.rest, sheet.faces, face, at, along, reach=0.75 * length_m[1] + 0.02, beside=ground.beside,
-        blocked=ground.blocked, tolerance=tearing.tolerance,
-    )  # fmt: skip
+    unfolding = _laid(ground, face, at, along, length_m[1])
     x = along / np.linalg.norm(along)
     angle = float(np.arctan2(grain @ np.cross(normal, x), grain @ x))
     longest = _longest(ground, unfolding, design, *length_m)
     kind = "face" if edge is None else "rim" if rim else "edge"
-    return Site(ground.index, at, kind, design, unfolding, longest, angle)
+    return Site(ground.index, at, kind, design, unfolding, longest, angle, face, along)
+
+
+def _laid(
+    ground: _Ground, face: int, at: Float[np.ndarray, "3"], along: Float[np.ndarray, "3"], longest_m: float
+) -> Unfolding:
+    return unfold(
+        ground.sheet.rest, ground.sheet.faces, face, at, along, reach=0.75 * longest_m + 0.02, beside=ground.beside,
+        blocked=ground.blocked, tolerance=ground.tearing.tolerance,
+    )  # fmt: skip
+
+
+def site_on(subject: Subject, site: Site, tearing: Tearing, longest_m: float) -> Site:
+    """The same place on the sheet as it is drawn; sites are drawn on its base."""
+    sheet = subject.product.sheets[site.sheet_index]
+    coarse = coarse_sheet(sheet)
+    if coarse is sheet:
+        return site
+    face = face_at(sheet, coarse, site.face, site.at)
+    ground = _ground(subject, site.sheet_index, tearing)
+    return replace(site, face=face, unfolding=_laid(ground, face, site.at, site.along, longest_m))
