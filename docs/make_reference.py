@@ -16,7 +16,7 @@ from damageland.generators.products.catalogue import FAMILIES
 from damageland.generators.recipe import Consequence, DamageSpec, ProductSpec, Recipe
 from damageland.generators.rest import RestRules
 from damageland.generators.wear import LookalikesConfig
-from damageland.sim import booth
+from damageland.sim import booth, boothspec
 from damageland.train.config import TrainConfig
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -26,12 +26,15 @@ PAGE = Path(__file__).resolve().parent / "recipes.md"
 BOOTH = {
     "Booth": booth.BoothSpec,
     "Cameras of a booth": booth.CameraSpec,
+    "Distortion of a lens": boothspec.DistortionSpec,
+    "Pose of a calibrated camera": boothspec.PoseSpec,
     "Depth sensor of a camera": booth.DepthSpec,
+    "Place of a depth sensor": boothspec.DepthViewSpec,
     "Lights of a booth": booth.LightSpec,
-    "Walls of a booth": booth.WallSpec,
-    "Surfaces of tray and walls": booth.SurfaceSpec,
-    "Environment of a booth": booth.EnvironmentSpec,
-    "Scale under the tray": booth.ScaleSpec,
+    "Walls of a booth": boothspec.WallSpec,
+    "Surfaces of tray and walls": boothspec.SurfaceSpec,
+    "Environment of a booth": boothspec.EnvironmentSpec,
+    "Scale under the tray": boothspec.ScaleSpec,
 }
 OTHERS = (Recipe, ProductSpec, DamageSpec, Consequence, Limits)
 
@@ -48,11 +51,7 @@ MEANING = {
     "DepthSpec.grazing_deg": "surfaces seen at a larger angle to their normal return nothing",
     "DepthSpec.gloss_loss": "how readily mirror-like metal returns nothing, 0 to 1",
     "CameraSpec.name": "name in the file names of its images; lower case",
-    "CameraSpec.width": "pixels",
-    "CameraSpec.height": "pixels",
-    "CameraSpec.hfov_deg": "horizontal field of view",
-    "CameraSpec.elevation_deg": "above the tray, 90 is straight down",
-    "CameraSpec.distance_mm": "from the point it looks at",
+    "DistortionSpec.model": "OpenCV's name of it",
     "CameraSpec.roll_deg": "about its axis",
     "CameraSpec.noise": "standard deviation at mid grey, linear, 1 is white",
     "CameraSpec.blur_px": "standard deviation of its blur",
@@ -83,6 +82,9 @@ MEANING = {
 """Meaning of keys whose field has no description of its own."""
 
 
+RANGE = "number or [low, high]"
+
+
 def meaning(model: type[BaseModel], name: str, field: FieldInfo) -> str:
     """What a key means, in a table cell; a key that nothing explains is an error."""
     text = field.description or MEANING.get(f"{model.__name__}.{name}")
@@ -95,7 +97,8 @@ def type_name(annotation: object) -> str:
     """A type in a reader's words."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        return type_name(inner[0])
+        ranged = any(getattr(item, "func", None) is boothspec._range for item in inner[1:])
+        return RANGE if ranged else type_name(inner[0])
     if origin is typing.Literal:
         return ", ".join(f"`{value}`" for value in inner)
     if origin in (typing.Union, types.UnionType):
@@ -104,7 +107,9 @@ def type_name(annotation: object) -> str:
         if inner[-1] is Ellipsis:
             return f"list of {type_name(inner[0])}"
         whole = ", whole" if set(inner) == {int} else ""
-        return f"[low, high]{whole}" if len(inner) == 2 and set(inner) <= {int, float} else f"list of {len(inner)}"
+        if len(inner) == 2 and set(inner) <= {int, float}:
+            return f"[low, high]{whole}"
+        return f"list of {len(inner)}" + (f", each a {RANGE}" if type_name(inner[0]) == RANGE else "")
     if origin is dict or annotation is dict:
         return "mapping"
     if annotation is SeverityRules:
@@ -124,8 +129,8 @@ def type_name(annotation: object) -> str:
 def value_text(field: FieldInfo) -> str:
     """Type and bounds of a key."""
     text = type_name(field.annotation)
-    if any(getattr(item, "func", None) is booth._range for item in field.metadata):
-        text = "number or [low, high]"
+    if any(getattr(item, "func", None) is boothspec._range for item in field.metadata):
+        text = RANGE
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "multiple_of": "multiple of"}
     bounds = [
         f"{sign} {number if isinstance(number, int) else format(number, 'g')}"
@@ -134,6 +139,13 @@ def value_text(field: FieldInfo) -> str:
         if (number := getattr(item, key, None)) is not None
     ]
     return ", ".join([text, *bounds])
+
+
+def as_lists(value: object) -> object:
+    """Tuples within tuples as lists that YAML writes out one by one; a range without width as its number."""
+    if not isinstance(value, tuple):
+        return value
+    return [v[0] if isinstance(v, tuple) and len(v) == 2 and v[0] == v[1] else as_lists(v) for v in value]
 
 
 def default_text(field: FieldInfo) -> str:
@@ -149,7 +161,7 @@ def default_text(field: FieldInfo) -> str:
         value = value[0]
     if isinstance(value, dict) and any(isinstance(entry, BaseModel) for entry in value.values()):
         return "see below"
-    plain = list(value) if isinstance(value, tuple) else value
+    plain = as_lists(value)
     text = yaml.safe_dump(plain, default_flow_style=True, width=1000, sort_keys=False)
     return f"`{text.replace('...', '').strip()}`"  # YAML ends a bare scalar's document with dots
 

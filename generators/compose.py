@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from ..sim.booth import Booth, draw_booth
+from ..sim.booth import Booth, check_cameras, draw_booth
 from ..sim.scene import Part, Scene, transform_part
 from ..sim.seed import generator_for
 from .clutter import draw_clutter
@@ -121,6 +121,7 @@ def compose(plan: Plan, index: int) -> Composed:
     )
     pose = rest.T_world_item
     item = _place(finished.scene(product), pose)
+    check_cameras(booth, item)
     clutter = () if unit.reference else _draw_clutter(recipe, index, item, booth)
     tags = tuple(sorted({"dust" if part.name == "dust" else "extras" for part in clutter}))
     pristine = replace(item, parts=(*item.parts, *clutter))

@@ -9,10 +9,11 @@ import numpy as np
 
 from ..sim.booth import Booth
 from ..sim.capture import Capture, Damage, Severity, View, is_seen, pose_rows
+from ..sim.depth import record_depth
 from ..sim.preview import preview_colour
 from ..sim.scene import KINDS, SURFACES, Part, Scene
 from ..sim.seed import generator_for
-from ..sim.sensor import meter_exposure, record_colour, record_depth, weigh
+from ..sim.sensor import meter_exposure, record_colour, weigh
 from ..sim.shards import shard_path, write_shard
 from ..sim.task import capture_done
 from ..sim.truth import Truth, trace_truth
@@ -66,7 +67,8 @@ def _record(recipe: Recipe, composed: Composed, colour, truth: dict[str, Truth],
         depth = None
         if camera.depth is not None:
             depth = record_depth(exact, camera, generator_for(recipe.seed, composed.index, f"depth noise {name}"))
-        views.append(View(name, rgb, camera.K, camera.T_world_cam, depth, exact.item, exact.part, exact.damage))
+        labels = (exact.item, exact.part, exact.damage)
+        views.append(View(name, rgb, camera.K, camera.T_world_cam, depth, *labels, lens=camera.lens))
     return tuple(views)
 
 

@@ -4,55 +4,43 @@
 its damage, so that neither camera nor light can give a damage away.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 from jaxtyping import Float
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from scipy.spatial import ConvexHull
+from scipy.spatial.transform import Rotation as Rotate
 
-from .scene import Material, Part
+from .blackbody import blackbody
+from .boothspec import (
+    BoothSpec,
+    CameraSpec,
+    DepthSpec,
+    DepthViewSpec,
+    EnvironmentSpec,
+    LightSpec,
+    PoseSpec,
+    Range,
+    Rotation,
+    SurfaceSpec,
+)
+from .camera import Camera, DepthSensor, DepthView, check_lens, depth_camera, look_at
+from .errors import DamagelandError
+from .lens import COEFFICIENTS, PINHOLE, Lens
+from .scene import Material, Part, Scene
 from .yamlfile import read_yaml
 
+__all__ = [
+    "AreaLight", "Booth", "BoothSpec", "Camera", "CameraSpec", "DepthSensor", "DepthSpec", "LightSpec", "Range",
+    "Scale", "check_cameras", "draw_booth", "look_at", "read_booth",
+]  # fmt: skip
 
-@dataclass(frozen=True)
-class DepthSensor:
-    """Noise of a depth sensor; see ``sensor.record_depth`` for the formulas and their sources."""
-
-    noise_mm_at_1m: float
-    """Standard deviation of axial noise at 1 m; grows with the square of the distance."""
-    quantum_mm: float
-    grazing_deg: float
-    """Surfaces seen at a larger angle to their normal than this return nothing."""
-    gloss_loss: float
-    """Chance of no return at a metal pixel more than 35° off its normal, 0-1; about a third of it when facing."""
-    clear_loss: float = 0.4
-    """Chance of no return where a clear wall stands before the opaque surface, 0-1."""
-    clear_first: float = 0.1
-    """Chance that the clear wall itself is recorded there; else the surface behind it is."""
-
-
-@dataclass(frozen=True)
-class Camera:
-    """A concrete camera."""
-
-    name: str
-    width: int
-    height: int
-    K: Float[np.ndarray, "3 3"]
-    """Pixels; pixel centres at +0.5."""
-    T_world_cam: Float[np.ndarray, "4 4"]
-    """OpenCV frame: ``p_world = T_world_cam @ p_cam``."""
-    white_balance: tuple[float, float, float]
-    exposure_ev: float
-    """Added to automatic exposure."""
-    noise: float
-    """Standard deviation of colour noise, in [0, 1] linear units at mid grey."""
-    blur_px: float
-    jpeg_quality: int
-    depth: DepthSensor | None = None
+Pose: TypeAlias = Float[np.ndarray, "4 4"]
+TRIALS = 8
+"""Draws of the cameras that are tried when a booth is read, so that a lens that cannot be is told before any work."""
 
 
 @dataclass(frozen=True)
@@ -91,148 +79,13 @@ class Booth:
     scale: Scale = Scale()
 
 
-def _range(value: object) -> object:
-    return (value, value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def _ordered(value: tuple[float, float]) -> tuple[float, float]:
-    if value[0] > value[1]:
-        raise ValueError(f"a range is [low, high], but {value[0]} > {value[1]}")
-    return value
-
-
-Range = Annotated[tuple[float, float], BeforeValidator(_range), AfterValidator(_ordered)]
-"""A number, or [low, high] to draw from uniformly."""
-
-
-class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DepthSpec(_Spec):
-    """A depth sensor; structured light by default."""
-
-    noise_mm_at_1m: Range = (1.5, 1.5)
-    quantum_mm: float = Field(default=0.1, ge=0.1, description="step of the recorded depth; files hold 0.1 mm units")
-    grazing_deg: Range = (78.0, 82.0)
-    gloss_loss: Range = (0.5, 0.9)
-    clear_loss: float = Field(default=0.4, ge=0, le=1, description="share of no returns behind a clear wall")
-    clear_first: float = Field(default=0.1, ge=0, le=1, description="share of clear walls that are recorded themselves")
-
-    @model_validator(mode="after")
-    def _shares(self) -> "DepthSpec":
-        if self.clear_loss + self.clear_first > 1:
-            raise ValueError(
-                f"clear_loss and clear_first are shares of the same pixels: lower one of them, as they sum to "
-                f"{self.clear_loss + self.clear_first:g}, which is more than 1"
-            )
-        return self
-
-
-class CameraSpec(_Spec):
-    """A camera that looks at a point over the tray's centre."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    width: int = Field(default=224, ge=32, le=4096)
-    height: int = Field(default=224, ge=32, le=4096)
-    hfov_deg: Range
-    azimuth_deg: Range = Field(description="where the camera stands; 0 looks along +y, 90 along -x")
-    elevation_deg: Range
-    distance_mm: Range
-    aim_mm: Range = Field(default=(30.0, 60.0), description="height of the point it looks at")
-    aim_off_mm: Range = Field(default=(0.0, 0.0), description="sideways offset of that point, both ways")
-    roll_deg: Range = (0.0, 0.0)
-    white_balance: Range = Field(default=(1.0, 1.0), description="gain drawn for red and for blue, green is 1")
-    exposure_ev: Range = Field(default=(0.0, 0.0), description="added to automatic exposure")
-    noise: Range = (0.005, 0.005)
-    blur_px: Range = (0.4, 0.4)
-    jpeg_quality: Range = (92.0, 92.0)
-    depth: DepthSpec | None = None
-
-
-class LightSpec(_Spec):
-    """A rectangular light that points at the tray's centre."""
-
-    azimuth_deg: Range
-    elevation_deg: Range
-    distance_mm: Range
-    size_mm: Range
-    radiance: Range = Field(description="of the panel, in units in which white paper under the ambient light is near 1")
-    tint: Range = Field(default=(1.0, 1.0), description="red over green; blue goes the other way")
-    share: float = Field(default=1.0, ge=0, le=1, description="share of captures in which it is lit")
-
-
-class SurfaceSpec(_Spec):
-    """Paint of the tray and the walls."""
-
-    value: Range = Field(default=(0.05, 0.4), description="linear reflectance")
-    saturation: Range = (0.0, 0.15)
-    roughness: Range = (0.4, 0.9)
-    grain: Range = Field(default=(0.0, 0.4), description="contrast of its mottling")
-
-
-class WallSpec(_Spec):
-    """An upright wall or backdrop."""
-
-    azimuth_deg: float = Field(description="on which side: 0 is behind the item as seen from a camera at azimuth 0")
-    distance_mm: Range
-    share: float = Field(default=1.0, ge=0, le=1)
-    surface: SurfaceSpec = SurfaceSpec()
-
-
-class EnvironmentSpec(_Spec):
-    """What else is reflected: dim surroundings with brighter panels (windows, lamps, furniture)."""
-
-    ambient: Range = (0.1, 0.5)
-    panels: tuple[int, int] = (3, 9)
-    panel_log10: Range = Field(default=(-1.5, 1.0), description="log10 of a panel's radiance")
-    panel_tint: float = Field(default=0.2, ge=0, le=1, description="how coloured dim panels are")
-
-
-class ScaleSpec(_Spec):
-    """The scale under the tray."""
-
-    noise_g: Range = Field(default=(0.5, 0.5), description="standard deviation of a reading")
-    quantum_g: float = Field(default=0.1, gt=0, description="smallest step that it shows")
-
-
-class BoothSpec(_Spec):
-    """A booth as its YAML file says. Every number may be a range."""
-
-    name: str
-    tray_size_mm: float = Field(default=700.0, gt=50, le=5000)
-    rim_mm: Range = Field(default=(0.0, 0.0), description="height of the tray's rim; 0 is a table")
-    tray: SurfaceSpec = SurfaceSpec()
-    walls: tuple[WallSpec, ...] = ()
-    lights: tuple[LightSpec, ...] = ()
-    environment: EnvironmentSpec = EnvironmentSpec()
-    scale: ScaleSpec = ScaleSpec()
-    cameras: tuple[CameraSpec, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _unique_names(self) -> "BoothSpec":
-        names = [c.name for c in self.cameras]
-        if len(set(names)) < len(names):
-            raise ValueError(f"camera names must differ, but are {names}")
-        return self
-
-
 def _draw(value: tuple[float, float], rng: np.random.Generator) -> float:
     return float(rng.uniform(*value))
 
 
-def look_at(eye: Float[np.ndarray, "3"], target: Float[np.ndarray, "3"], roll: float = 0.0) -> Float[np.ndarray, "4 4"]:
-    """``T_world_cam`` in OpenCV axes of a camera at ``eye`` that looks at ``target`` with the world's z up."""
-    forward = (target - eye) / np.linalg.norm(target - eye)
-    right = np.cross(forward, np.array([0.0, 0.0, 1.0]))
-    if np.linalg.norm(right) < 1e-6:
-        right = np.array([1.0, 0.0, 0.0])
-    right /= np.linalg.norm(right)
-    down = np.cross(forward, right)
-    c, s = np.cos(roll), np.sin(roll)
-    T = np.eye(4)
-    T[:3, 0], T[:3, 1], T[:3, 2], T[:3, 3] = c * right + s * down, c * down - s * right, forward, eye
-    return T
+def _value(value: tuple[float, float], rng: np.random.Generator) -> float:
+    """Like ``_draw``, but a plain number takes nothing from the generator: booths without the key stay as they were."""
+    return value[0] if value[0] == value[1] else _draw(value, rng)
 
 
 def _around(azimuth: float, elevation: float, distance: float) -> Float[np.ndarray, "3"]:
@@ -241,34 +94,122 @@ def _around(azimuth: float, elevation: float, distance: float) -> Float[np.ndarr
     return distance * np.array([np.sin(a) * np.cos(e), -np.cos(a) * np.cos(e), np.sin(e)])
 
 
-def _draw_camera(spec: CameraSpec, rng: np.random.Generator) -> Camera:
+def _draw_depth(spec: DepthSpec, rng: np.random.Generator) -> DepthSensor:
+    sensor = DepthSensor(
+        _draw(spec.noise_mm_at_1m, rng), spec.quantum_mm, _draw(spec.grazing_deg, rng), _draw(spec.gloss_loss, rng),
+        spec.clear_loss, spec.clear_first,
+    )  # fmt: skip
+    return replace(
+        sensor,
+        kind=spec.kind,
+        floor_mm=_value(spec.floor_mm, rng),
+        fixed_share=_value(spec.fixed_share, rng),
+        lateral_px=_value(spec.lateral_px, rng),
+        edge_px=_value(spec.edge_px, rng),
+        edge_loss=_value(spec.edge_loss, rng),
+        flying=_value(spec.flying, rng),
+        dark_signal=_value(spec.dark_signal, rng),
+        shine_loss=_value(spec.shine_loss, rng),
+        multipath=_value(spec.multipath, rng),
+        disparity_px=spec.disparity_px,
+        baseline_m=spec.baseline_mm / 1000,
+        near_m=spec.near_mm / 1000,
+        far_m=spec.far_mm / 1000,
+        view=None if spec.view is None else _draw_view(spec.view, rng),
+    )
+
+
+def _draw_view(spec: DepthViewSpec, rng: np.random.Generator) -> DepthView:
+    T = _rigid(spec.rotation, spec.translation_mm, rng)
+    K, lens = _draw_lens(spec, rng)
+    return DepthView(spec.width, spec.height, K, T, lens)
+
+
+def _rigid(rotation: Rotation, translation_mm: tuple[Range, Range, Range], rng: np.random.Generator) -> Pose:
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = rotation, [_value(length, rng) / 1000 for length in translation_mm]
+    return T
+
+
+def _draw_lens(spec: CameraSpec | DepthViewSpec, rng: np.random.Generator) -> tuple[Float[np.ndarray, "3 3"], Lens]:
+    """Intrinsics and lens. A fisheye shows equal angles at equal widths, hence another focal length for its field."""
+    lens = PINHOLE
+    if spec.distortion is not None:
+        names = COEFFICIENTS[spec.distortion.model]
+        lens = Lens(spec.distortion.model, tuple(_value(getattr(spec.distortion, name), rng) for name in names))
+    if spec.hfov_deg is not None:
+        half = np.radians(_draw(spec.hfov_deg, rng)) / 2
+        fx = spec.width / 2 / (half if lens.model == "fisheye" else np.tan(half))
+    else:
+        assert spec.fx is not None
+        fx = _value(spec.fx, rng)
+    fy = fx if spec.fy is None else _value(spec.fy, rng)
+    cx = spec.width / 2 if spec.cx is None else _value(spec.cx, rng)
+    cy = spec.height / 2 if spec.cy is None else _value(spec.cy, rng)
+    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), lens
+
+
+def _draw_pose(spec: CameraSpec, rng: np.random.Generator) -> Pose:
+    if spec.T_world_cam is not None:
+        return _draw_calibrated_pose(spec.T_world_cam, rng)
+    assert spec.azimuth_deg is not None and spec.elevation_deg is not None and spec.distance_mm is not None
     aim = np.array([*(_draw(spec.aim_off_mm, rng) * rng.choice([-1, 1]) / 1000 for _ in range(2)), 0.0])
     aim[2] = _draw(spec.aim_mm, rng) / 1000
     eye = aim + _around(
         _draw(spec.azimuth_deg, rng), _draw(spec.elevation_deg, rng), _draw(spec.distance_mm, rng) / 1000
     )
     eye[2] = max(eye[2], 0.015)  # never inside the tray
-    focal = spec.width / 2 / np.tan(np.radians(_draw(spec.hfov_deg, rng)) / 2)
-    sensor = None
-    if spec.depth is not None:
-        d = spec.depth
-        sensor = DepthSensor(
-            _draw(d.noise_mm_at_1m, rng), d.quantum_mm, _draw(d.grazing_deg, rng), _draw(d.gloss_loss, rng),
-            d.clear_loss, d.clear_first,
-        )  # fmt: skip
-    return Camera(
+    return look_at(eye, aim)
+
+
+def _draw_calibrated_pose(spec: PoseSpec, rng: np.random.Generator) -> Pose:
+    T = _rigid(spec.rotation, spec.translation_mm, rng)
+    if spec.wobble_deg[1] > 0:
+        axis = rng.normal(size=3)
+        turn = np.radians(_draw(spec.wobble_deg, rng)) * axis / np.linalg.norm(axis)
+        T[:3, :3] = T[:3, :3] @ Rotate.from_rotvec(turn).as_matrix()
+    return T
+
+
+def _draw_white_balance(spec: CameraSpec, rng: np.random.Generator) -> tuple[float, float, float]:
+    red, blue = _draw(spec.white_balance, rng), _draw(spec.white_balance, rng)
+    if spec.white_balance_red is not None:
+        red *= _value(spec.white_balance_red, rng)
+    if spec.white_balance_blue is not None:
+        blue *= _value(spec.white_balance_blue, rng)
+    if spec.white_balance_k is not None:
+        grey = blackbody(_value(spec.white_balance_k, rng))
+        red, blue = red * grey[1] / grey[0], blue * grey[1] / grey[2]
+    return float(red), 1.0, float(blue)
+
+
+def _draw_camera(spec: CameraSpec, rng: np.random.Generator) -> Camera:
+    pose = _draw_pose(spec, rng)
+    K, lens = _draw_lens(spec, rng)
+    sensor = None if spec.depth is None else _draw_depth(spec.depth, rng)
+    if spec.T_world_cam is None:
+        pose[:3, :3] = pose[:3, :3] @ Rotate.from_euler("z", _draw(spec.roll_deg, rng), degrees=True).as_matrix()
+    camera = Camera(
         name=spec.name,
         width=spec.width,
         height=spec.height,
-        K=np.array([[focal, 0, spec.width / 2], [0, focal, spec.height / 2], [0, 0, 1]]),
-        T_world_cam=look_at(eye, aim, np.radians(_draw(spec.roll_deg, rng))),
-        white_balance=(_draw(spec.white_balance, rng), 1.0, _draw(spec.white_balance, rng)),
+        K=K,
+        T_world_cam=pose,
+        white_balance=_draw_white_balance(spec, rng),
         exposure_ev=_draw(spec.exposure_ev, rng),
         noise=_draw(spec.noise, rng),
         blur_px=_draw(spec.blur_px, rng),
         jpeg_quality=round(_draw(spec.jpeg_quality, rng)),
         depth=sensor,
+        lens=lens,
+        vignetting=_value(spec.vignetting, rng),
+        gain=None if spec.gain is None else _value(spec.gain, rng),
+        full_well_e=None if spec.full_well_e is None else _value(spec.full_well_e, rng),
+        read_e=_value(spec.read_e, rng),
     )
+    for looking in (camera, depth_camera(camera)):
+        check_lens(looking)
+    return camera
 
 
 def _draw_light(spec: LightSpec, rng: np.random.Generator) -> AreaLight | None:
@@ -278,7 +219,13 @@ def _draw_light(spec: LightSpec, rng: np.random.Generator) -> AreaLight | None:
     size = (_draw(spec.size_mm, rng) / 1000, _draw(spec.size_mm, rng) / 1000)
     tint, strength = _draw(spec.tint, rng), _draw(spec.radiance, rng)
     lit = rng.random() < spec.share
-    return AreaLight(facing, size, (strength * tint, strength, strength / tint)) if lit else None
+    if spec.flicker[1] > 0:
+        strength *= max(0.0, 1 + _value(spec.flicker, rng) * float(rng.normal()))
+    rgb = np.array([tint, 1.0, 1 / tint])
+    if spec.temperature_k is not None:
+        rgb *= blackbody(_value(spec.temperature_k, rng))
+    red, green, blue = (strength * rgb).tolist()
+    return AreaLight(facing, size, (red, green, blue)) if lit else None
 
 
 def _draw_environment(spec: EnvironmentSpec, rng: np.random.Generator) -> Float[np.ndarray, "he we 3"]:
@@ -350,7 +297,8 @@ def draw_booth(spec: BoothSpec, rng: np.random.Generator) -> Booth:
     for k, wall in enumerate(spec.walls):
         distance, material = _draw(wall.distance_mm, rng) / 1000, _paint(wall.surface, rng)
         if rng.random() < wall.share:
-            parts.append(_upright(f"wall_{k}", wall.azimuth_deg, distance, 3.0, 1.6, material))
+            width, height = _value(wall.width_mm, rng) / 1000, _value(wall.height_mm, rng) / 1000
+            parts.append(_upright(f"wall_{k}", wall.azimuth_deg, distance, width, height, material))
     lights = [_draw_light(light, rng) for light in spec.lights]
     return Booth(
         name=spec.name,
@@ -362,6 +310,36 @@ def draw_booth(spec: BoothSpec, rng: np.random.Generator) -> Booth:
     )
 
 
+def check_cameras(booth: Booth, item: Scene) -> None:
+    """Refuse a camera that stands inside the item: all that it would show is cardboard from within."""
+    points = np.concatenate([part.vertices for part in item.parts])
+    low, high = points.min(axis=0), points.max(axis=0)
+    for camera in booth.cameras:
+        for what, looking in (("", camera), ("the depth sensor of ", depth_camera(camera))):
+            eye = looking.T_world_cam[:3, 3]
+            if (eye < low).any() or (eye > high).any() or not _in_hull(eye, points):
+                continue
+            x, y, z = (1000 * eye).round().tolist()
+            width, depth, height = (1000 * (high - low)).round().tolist()
+            raise DamagelandError(
+                f"booth {booth.name}: {what}camera {camera.name} stands at ({x:g}, {y:g}, {z:g}) mm, inside the item, "
+                f"which is {width:g} x {depth:g} x {height:g} mm as it lies: raise its distance_mm, or move T_world_cam"
+            )
+
+
+def _in_hull(eye: Float[np.ndarray, "3"], points: Float[np.ndarray, "n 3"]) -> bool:
+    planes = ConvexHull(points, qhull_options="QJ").equations
+    return bool((planes[:, :3] @ eye + planes[:, 3] < 0).all())
+
+
 def read_booth(path: Path) -> BoothSpec:
-    """Read a booth's YAML."""
-    return read_yaml(path, BoothSpec)
+    """Read a booth's YAML, and see that its cameras can be drawn."""
+    spec = read_yaml(path, BoothSpec)
+    try:
+        for k in range(TRIALS):
+            rng = np.random.default_rng(k)
+            for camera in spec.cameras:
+                _draw_camera(camera, rng)
+    except DamagelandError as error:
+        raise DamagelandError(f"{path}: {error}") from None
+    return spec

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 
+from .lens import PINHOLE, Lens
 from .scene import Kind, kind_bit
 
 Severity = Literal["none", "minor", "major"]
@@ -27,7 +28,7 @@ class View:
     rgb: UInt8[np.ndarray, "h w 3"]
     """sRGB."""
     K: Float[np.ndarray, "3 3"] | None = None
-    """Pinhole intrinsics in pixels, pixel centres at +0.5."""
+    """Intrinsics in pixels, pixel centres at +0.5; ``lens`` comes before them."""
     T_world_cam: Float[np.ndarray, "4 4"] | None = None
     """OpenCV camera frame (x right, y down, z forward): ``p_world = T_world_cam @ p_cam``."""
     depth: Float[np.ndarray, "h w"] | None = None
@@ -36,6 +37,8 @@ class View:
     part: UInt16[np.ndarray, "h w"] | None = None
     damage: UInt8[np.ndarray, "h w"] | None = None
     """Label images of contract C2. On a real view, ``damage`` is set only where a person drew it."""
+    lens: Lens = PINHOLE
+    """How the picture is distorted: all images of the view alike."""
 
 
 @dataclass(frozen=True)

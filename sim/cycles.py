@@ -22,10 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Num
 
-from .booth import AreaLight, Booth, Camera
+from .booth import AreaLight, Booth
+from .camera import Camera, straighten
 from .errors import DamagelandError
 from .scene import Material, Part, Scene
 from .system import installation_hint, missing_system_libraries
@@ -490,6 +492,19 @@ def _set_prefilter(blender: _Blender, parts: Sequence[Part]) -> None:
 
 
 def _shoot(
+    blender: _Blender, camera: Camera, path: Path, log: "_Log", timed: bool
+) -> tuple[Float32[np.ndarray, "h w 3"], tuple[float, float, float, float]]:
+    """Return the radiance that the camera sees through its lens, and the seconds of ``_shoot_straight``."""
+    if camera.lens.model == "pinhole":
+        return _shoot_straight(blender, camera, path, log, timed)
+    straight = straighten(camera)
+    wide, seconds = _shoot_straight(blender, straight.camera, path, log, timed)
+    u, v = straight.u.astype(np.float32), straight.v.astype(np.float32)
+    bent = cv2.remap(wide, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(bent, np.float32), seconds
+
+
+def _shoot_straight(
     blender: _Blender, camera: Camera, path: Path, log: "_Log", timed: bool
 ) -> tuple[Float32[np.ndarray, "h w 3"], tuple[float, float, float, float]]:
     """Return the radiance that the camera sees, and the seconds of taking over, samples, denoising and reading."""

@@ -12,22 +12,26 @@ import tarfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 import cv2
 import numpy as np
 import simplejpeg
 from jaxtyping import Float, UInt16
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
 
 from .capture import Capture, Role, View
 from .errors import DamagelandError
 from .files import atomic_writer
+from .lens import COEFFICIENTS, PINHOLE, Lens
 from .store import File, Source, as_store
 from .tarstream import read_tar
 
-FORMAT_VERSION = 2
-"""Version of the JSON member; a reader refuses versions it does not know. 1 lacked ``T_world_item``."""
+FORMAT_VERSION = 3
+"""Version of the JSON member; a reader refuses versions it does not know.
+
+1 lacked ``T_world_item``; 1 and 2 lacked ``distortion``, for their cameras had none.
+"""
 DEPTH_UNIT_M = 1e-4
 """Metres per step of a depth PNG. Depth beyond 65535 steps (6.55 m) reads back as no return."""
 LABELS = {"item": np.uint8, "part": np.uint16, "damage": np.uint8}
@@ -46,6 +50,20 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class _Distortion(_Strict):
+    """Coefficients in OpenCV's order: k1 k2 p1 p2 k3 of ``brown_conrady``, k1 k2 k3 k4 of ``fisheye``."""
+
+    model: Literal["brown_conrady", "fisheye"]
+    coefficients: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _complete(self) -> "_Distortion":
+        names = COEFFICIENTS[self.model]
+        if len(self.coefficients) != len(names):
+            raise ValueError(f"{self.model} has {len(names)} coefficients ({' '.join(names)})")
+        return self
+
+
 class _ViewHeader(_Strict):
     """A view in the JSON member: everything but pixels."""
 
@@ -55,6 +73,7 @@ class _ViewHeader(_Strict):
     K: tuple[_Row3, _Row3, _Row3] | None
     T_world_cam: tuple[_Row4, _Row4, _Row4, _Row4] | None
     images: tuple[str, ...]
+    distortion: _Distortion | None = None
 
 
 _HINTS = get_type_hints(Capture)
@@ -142,8 +161,21 @@ def _describe_view(view: View) -> dict[str, Any]:
         "height": view.rgb.shape[0],
         "K": None if view.K is None else view.K.tolist(),
         "T_world_cam": None if view.T_world_cam is None else view.T_world_cam.tolist(),
+        "distortion": describe_lens(view.lens),
         "images": present,
     }
+
+
+def describe_lens(lens: Lens) -> dict[str, Any] | None:
+    """A lens as it stands in JSON; None without distortion."""
+    return None if lens == PINHOLE else {"model": lens.model, "coefficients": list(lens.coefficients)}
+
+
+def _parse_lens(header: Any) -> Lens:
+    if header is None:
+        return PINHOLE
+    plain = header if isinstance(header, Mapping) else header.model_dump()  # unchecked headers hold plain values
+    return Lens(plain["model"], tuple(plain["coefficients"]))
 
 
 _SUFFIXES = {"rgb": "rgb.jpg", "depth": "depth.png"} | {name: f"{name}.png" for name in LABELS}
@@ -332,7 +364,8 @@ def _decode_view(capture_id: str, header: _ViewHeader, members: Mapping[str, byt
     encoded = _encoded(capture_id, header, members)
     images = {kind: encoded.decode(kind) for kind in encoded.images}
     K, T = (None if rows is None else np.array(rows, dtype=np.float64) for rows in (header.K, header.T_world_cam))
-    return View(camera=header.camera, K=K, T_world_cam=T, **images)  # pyright: ignore[reportArgumentType]
+    lens = _parse_lens(header.distortion)
+    return View(camera=header.camera, K=K, T_world_cam=T, lens=lens, **images)  # pyright: ignore[reportArgumentType]
 
 
 def _decode_image(name: str, kind: str, data: bytes) -> np.ndarray:

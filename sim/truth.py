@@ -4,14 +4,16 @@ Labels are not anti-aliased: a pixel belongs to what the ray through its centre 
 through clear walls: a missing unit in its blister is seen, though the ray meets the dome first.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, UInt8, UInt16
+from jaxtyping import Bool, Float, UInt8, UInt16
 
-from .booth import Booth, Camera
-from .rays import Caster, Hits, build_caster, cast, split_clear, walk
+from .booth import Booth
+from .camera import Camera, DepthSensor, depth_camera, pixel_rays, pixel_spread, project
+from .rays import Caster, Hits, build_caster, cast, occluded, split_clear, walk
 from .scene import Part, Scene
+from .world import Paints, build_paints, paint_at
 
 CLEAR = 0.5
 """Labels and depth sensors look through faces whose material passes more light than this."""
@@ -41,22 +43,14 @@ class Truth:
     """Of the first opaque surface: what a depth sensor loses on."""
     visible_mm2: Float[np.ndarray, "7"]
     """Surface area seen per kind of damage; a pixel counts once, on the first surface that bears the kind."""
-
-
-def pixel_rays(
-    camera: Camera, *, offset: Float[np.ndarray, "h w 2"] | None = None
-) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
-    """Origin and direction of one ray per pixel, rows first; directions have z = 1 in the camera frame.
-
-    Hence the distance of a hit is its z-depth. ``offset`` moves rays off the pixel centre, in pixels.
-    """
-    v, u = np.mgrid[0 : camera.height, 0 : camera.width].astype(np.float64)
-    du, dv = (0.5, 0.5) if offset is None else (0.5 + offset[..., 0], 0.5 + offset[..., 1])
-    K = camera.K
-    x, y = (u + du - K[0, 2]) / K[0, 0], (v + dv - K[1, 2]) / K[1, 1]
-    local = np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3)
-    R, t = camera.T_world_cam[:3, :3], camera.T_world_cam[:3, 3]
-    return np.broadcast_to(t, local.shape), local @ R.T
+    reflectance: Float[np.ndarray, "h w"] | None = None
+    """Matt share of light that the first opaque surface sends back; where a depth sensor asks for it, else None."""
+    roughness: Float[np.ndarray, "h w"] | None = None
+    """Of the first opaque surface, likewise."""
+    paired: Bool[np.ndarray, "h w"] | None = None
+    """Whether the sensor's projector or second camera sees the first opaque surface, likewise."""
+    sensor: "Truth | None" = None
+    """What a depth sensor with a place of its own sees, in its own pixels."""
 
 
 def gather(caster: Caster, hits: Hits, name: str, dtype: type) -> np.ndarray:
@@ -97,6 +91,8 @@ class _Casters:
     """Opaque faces that are gone."""
     clear: Caster | None
     """Clear faces, there or gone."""
+    paints: Paints | None
+    """Of the opaque faces; None if no sensor asks."""
 
 
 def _build_casters(scene: Scene, booth: Booth) -> _Casters:
@@ -106,13 +102,69 @@ def _build_casters(scene: Scene, booth: Booth) -> _Casters:
     lost = split_clear(scene.gone, CLEAR) if scene.gone else None
     ghost = lost[0] if lost else build_caster(scene.gone) if scene.gone else None
     clear: tuple[Part, ...] = (split[1].parts if split else ()) + (lost[1].parts if lost else ())
-    return _Casters(first, opaque, ghost, build_caster(clear) if clear else None)
+    asked = any(camera.depth is not None and needs_paint(camera.depth) for camera in booth.cameras)
+    paints = build_paints(opaque.parts) if asked else None
+    return _Casters(first, opaque, ghost, build_caster(clear) if clear else None, paints)
+
+
+def needs_paint(sensor: DepthSensor) -> bool:
+    """Whether what a depth sensor records depends on more than shape and metal."""
+    return sensor.dark_signal > 0 or sensor.shine_loss > 0 or sensor.kind == "time_of_flight"
 
 
 def trace_truth(scene: Scene, booth: Booth) -> dict[str, Truth]:
     """Truth for each camera."""
     casters = _build_casters(scene, booth)
-    return {camera.name: _trace_camera(camera, casters, len(scene.parts)) for camera in booth.cameras}
+    return {camera.name: _trace_view(camera, casters, len(scene.parts)) for camera in booth.cameras}
+
+
+def _trace_view(camera: Camera, casters: _Casters, scene_parts: int) -> Truth:
+    """Truth of a camera, and of its depth sensor where that stands elsewhere."""
+    if camera.depth is None:
+        return _trace_camera(camera, casters, scene_parts)
+    there = depth_camera(camera)
+    if there is camera:
+        return _trace_sensor(camera, casters, scene_parts)
+    return replace(_trace_camera(camera, casters, scene_parts), sensor=_trace_sensor(there, casters, scene_parts))
+
+
+def _trace_sensor(camera: Camera, casters: _Casters, scene_parts: int) -> Truth:
+    """Truth with what a depth sensor depends on besides."""
+    truth, sensor = _trace_camera(camera, casters, scene_parts), camera.depth
+    assert sensor is not None
+    rays = pixel_rays(camera)
+    if casters.paints is not None and needs_paint(sensor):
+        hits = cast(casters.opaque, *rays)
+        base, metallic, roughness = np.zeros((len(hits.part), 3)), *(np.zeros(len(hits.part)) for _ in range(2))
+        hit = np.flatnonzero(hits.part >= 0)
+        met = hits.take(hit)
+        base[hit], metallic[hit], roughness[hit] = paint_at(casters.paints, casters.opaque.joined(met), met.weights)
+        reflectance = base.mean(axis=1) * (1 - metallic)
+        shape = truth.depth.shape
+        truth = replace(truth, reflectance=reflectance.reshape(shape), roughness=roughness.reshape(shape))
+    if sensor.baseline_m == 0:
+        return truth
+    return replace(truth, paired=_seen_by_both(camera, sensor.baseline_m, casters.opaque, truth, rays))
+
+
+def _seen_by_both(
+    camera: Camera, baseline_m: float, opaque: Caster, truth: Truth, rays: tuple[np.ndarray, np.ndarray]
+) -> Bool[np.ndarray, "h w"]:
+    """Whether what each pixel sees lies in the other's picture, and nothing stands between them.
+
+    The other one, projector or camera, has the same lens a baseline further along x.
+    """
+    other = camera.T_world_cam.copy()
+    other[:3, 3] += baseline_m * other[:3, 0]
+    z = truth.depth_behind.reshape(-1)
+    at = rays[0] + z[:, None] * rays[1]
+    uv, _ = project(replace(camera, T_world_cam=other), at)
+    inside = (uv >= 0).all(axis=1) & (uv[:, 0] < camera.width) & (uv[:, 1] < camera.height) & (z > 0)
+    to = other[:3, 3] - at
+    # From a little off the surface: the ray must not meet the surface that it starts from.
+    start = at + 1e-3 * to / np.maximum(np.linalg.norm(to, axis=1, keepdims=True), 1e-9)
+    hidden = occluded(opaque, start, to, np.full(len(to), 0.99))
+    return (inside & ~hidden).reshape(truth.depth.shape)
 
 
 def _trace_camera(camera: Camera, casters: _Casters, scene_parts: int) -> Truth:
@@ -150,7 +202,7 @@ def _seen_damage(
     rays: tuple[np.ndarray, np.ndarray],
 ) -> tuple[UInt8[np.ndarray, " n"], Float[np.ndarray, "7"]]:
     """Labels up to the first opaque surface, gone ones among them, and their areas."""
-    directions = rays[1]
+    directions, spread = rays[1], pixel_spread(camera).reshape(-1)
     damage = gather(casters.opaque, behind, "damage", np.uint8)
     depth, normal = behind.distance, normal_behind
     if casters.ghost is not None:
@@ -160,20 +212,20 @@ def _seen_damage(
         depth = np.where(in_front, lost.distance, depth)
         normal = np.where(in_front[:, None], _geometric_normals(casters.ghost, lost, directions), normal)
     if casters.clear is None:
-        return damage, _seen_area(camera, damage, depth, normal, directions)
+        return damage, _seen_area(spread, damage, depth, normal, directions)
     seen, area = np.zeros_like(damage), np.zeros(7)
     for at, met in walk(casters.clear, rays[0], rays[1], depth, layers=LAYERS):
         new = gather(casters.clear, met, "damage", np.uint8) & ~seen[at]
         met_normal = _geometric_normals(casters.clear, met, directions[at])
-        area += _seen_area(camera, new, met.distance, met_normal, directions[at])
+        area += _seen_area(spread[at], new, met.distance, met_normal, directions[at])
         seen[at] |= new
-    return seen | damage, area + _seen_area(camera, damage & ~seen, depth, normal, directions)
+    return seen | damage, area + _seen_area(spread, damage & ~seen, depth, normal, directions)
 
 
-def _seen_area(camera: Camera, damage, depth, normal, directions) -> Float[np.ndarray, "7"]:
-    """Area per kind: a pixel at z-depth z sees z² / (fx fy |n · d|) of surface; d has z = 1 in the camera frame."""
+def _seen_area(spread: Float[np.ndarray, " n"], damage, depth, normal, directions) -> Float[np.ndarray, "7"]:
+    """Area per kind: a pixel at z-depth z sees z² a / |n · d| of surface; a is its area at z = 1, where d ends."""
     facing = np.abs(np.einsum("ij,ij->i", normal, directions))
     hit = np.isfinite(depth) & (damage > 0)
     area = np.zeros(len(depth))
-    area[hit] = depth[hit] ** 2 / (camera.K[0, 0] * camera.K[1, 1] * np.maximum(facing[hit], 0.05))
+    area[hit] = depth[hit] ** 2 * spread[hit] / np.maximum(facing[hit], 0.05)
     return np.array([1e6 * area[(damage >> bit) & 1 == 1].sum() for bit in range(7)])

@@ -37,9 +37,45 @@ class Surface:
 
 
 @dataclass(frozen=True)
+class Paints:
+    """Materials and textures of parts, joined face by face."""
+
+    uv: Float[np.ndarray, "f 3 2"]
+    material: Int[np.ndarray, " f"]
+    """Index of each face into ``materials``."""
+    materials: tuple[Material, ...]
+    textures: tuple[Float[np.ndarray, "_ _ 3"] | None, ...]
+
+
+def build_paints(parts: tuple[Part, ...]) -> Paints:
+    """Join the materials of parts; each texture is made linear once."""
+    materials, material = [], []
+    for part in parts:
+        material.append(part.material.astype(int) + len(materials))
+        materials += part.materials
+    cache: dict[int, np.ndarray] = {}
+    textures = []
+    for m in materials:
+        t = m.base_color_texture
+        if t is not None and id(t) not in cache:
+            cache[id(t)] = _linear(t)
+        textures.append(None if t is None else cache[id(t)])
+    uv = single(np.concatenate([p.uv for p in parts]))
+    return Paints(uv, np.concatenate(material), tuple(materials), tuple(textures))
+
+
+def paint_at(
+    paints: Paints, face: Int[np.ndarray, " n"], weights: Float[np.ndarray, "n 3"]
+) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Base colour, metallic and roughness of joined faces at barycentric weights."""
+    return _paint(paints, face, weights)[:3]
+
+
+@dataclass(frozen=True)
 class World:
     """What rays can meet, joined face by face."""
 
+    paints: Paints
     caster: Caster
     opaque: Caster
     """Without clear faces: what blocks light altogether."""
@@ -52,11 +88,6 @@ class World:
     """One picture for each of the renderer's blurs."""
     irradiance: Float[np.ndarray, "9 3"]
     normals: Float[np.ndarray, "f 3 3"]
-    uv: Float[np.ndarray, "f 3 2"]
-    material: Int[np.ndarray, " f"]
-    """Index of each face into ``materials``."""
-    materials: tuple[Material, ...]
-    textures: tuple[Float[np.ndarray, "_ _ 3"] | None, ...]
     emission: Float[np.ndarray, "m 3"]
 
 
@@ -98,34 +129,22 @@ def build_world(
     """Join the scene, the booth and its lamps."""
     lamps = tuple(_light_part(light) for light in booth.lights)
     parts = (*scene.parts, *booth.parts, *lamps)
-    materials, material, emission = [], [], []
+    emission = []
     for k, part in enumerate(parts):
-        material.append(part.material.astype(int) + len(materials))
-        materials += part.materials
         lamp = k - (len(parts) - len(lamps))
         emission += [booth.lights[lamp].radiance if lamp >= 0 else (0.0, 0.0, 0.0)] * len(part.materials)
-    cache: dict[int, np.ndarray] = {}
-    textures = []
-    for m in materials:
-        t = m.base_color_texture
-        if t is not None and id(t) not in cache:
-            cache[id(t)] = _linear(t)
-        textures.append(None if t is None else cache[id(t)])
+    paints = build_paints(parts)
     caster, split = build_caster(parts), split_clear(parts)
-    joined = np.concatenate(material)
     return World(
+        paints=paints,
         caster=caster,
         opaque=caster if split is None else split[0],
         see_through=None if split is None else split[1],
-        see_through_face=np.flatnonzero(np.array([m.transmission > 0 for m in materials])[joined]),
+        see_through_face=np.flatnonzero(np.array([m.transmission > 0 for m in paints.materials])[paints.material]),
         lights=booth.lights,
         environment=environment,
         irradiance=irradiance,
         normals=single(np.concatenate([p.normals for p in parts])),
-        uv=single(np.concatenate([p.uv for p in parts])),
-        material=joined,
-        materials=tuple(materials),
-        textures=tuple(textures),
         emission=np.array(emission, np.float32),
     )
 
@@ -146,16 +165,16 @@ def sample(picture: np.ndarray, uv: Float[np.ndarray, "n 2"]) -> np.ndarray:
 
 
 def _paint(
-    world: World, face: Int[np.ndarray, " n"], weights: Float[np.ndarray, "n 3"]
+    paints: Paints, face: Int[np.ndarray, " n"], weights: Float[np.ndarray, "n 3"]
 ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, " n"], Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Base colour, metallic, roughness and clear share of joined faces at barycentric weights."""
-    uv = np.einsum("nkc,nk->nc", world.uv[face], weights)
-    index = world.material[face]
+    uv = np.einsum("nkc,nk->nc", paints.uv[face], weights)
+    index = paints.material[face]
     n = len(face)
     base, metallic, roughness, clear = (np.zeros(shape, np.float32) for shape in ((n, 3), n, n, n))
     for k in np.unique(index):
-        m, at = world.materials[k], index == k
-        texture = world.textures[k]
+        m, at = paints.materials[k], index == k
+        texture = paints.textures[k]
         base[at] = np.array(m.base_color, np.float32) * (1.0 if texture is None else sample(texture, uv[at]))
         rough_metal = m.metallic_roughness_texture
         factors = np.ones((1, 3), np.float32) if rough_metal is None else sample(rough_metal, uv[at]) / np.float32(255)
@@ -172,9 +191,9 @@ def surface_at(
     normal = to_unit(np.einsum("nkc,nk->nc", world.normals[face], hits.weights))
     behind = np.einsum("ij,ij->i", normal, directions) > 0
     normal *= np.where(behind, np.float32(-1), np.float32(1))[:, None]
-    base, metallic, roughness, clear = _paint(world, face, hits.weights)
+    base, metallic, roughness, clear = _paint(world.paints, face, hits.weights)
     at = origins + hits.distance[:, None] * directions
-    emission = world.emission[world.material[face]]
+    emission = world.emission[world.paints.material[face]]
     # Which side of a wall this is follows from the face, as in Cycles; shading normals mislead at silhouettes.
     flat = world.caster.normals[face] if world.see_through is not None else None
     return Surface(
@@ -215,7 +234,7 @@ def light_through(
     way = directions[open_]
     for rays, hits in walk(world.see_through, origins[open_], way, reach[open_], layers=LAYERS):
         at = world.see_through.joined(hits)
-        base, _, roughness, clear = _paint(world, world.see_through_face[at], hits.weights)
+        base, _, roughness, clear = _paint(world.paints, world.see_through_face[at], hits.weights)
         cosine = np.einsum("ij,ij->i", single(world.see_through.normals[at]), to_unit(way[rays]))
         share[open_[rays]] *= passed(base, clear, cosine > 0, roughness, np.abs(cosine))
     return share

@@ -13,6 +13,7 @@ from damageland.sim.booth import (
     LightSpec,
     look_at,
 )
+from damageland.sim.camera import unproject
 from damageland.sim.scene import Material, Part
 
 CHALK = Material("chalk", (1.0, 1.0, 1.0), 0.0, 1.0)
@@ -68,6 +69,42 @@ def camera(eye, target, *, size=(48, 40), focal: float = 60.0, name: str = "cam"
     } | settings
     pose = look_at(np.asarray(eye, float), np.asarray(target, float))
     return Camera(name, size[0], size[1], K, pose, depth=depth, **fields)
+
+
+def pattern(cam: Camera) -> Part:
+    """Black squares, each turned another way, all over what a camera sees."""
+    u, v = np.meshgrid((np.arange(5) + 0.5) / 5 * cam.width, (np.arange(4) + 0.5) / 4 * cam.height)
+    uv = np.stack([u, v], axis=-1).reshape(-1, 2)
+    side = 0.3 * cam.height / 4
+    turns = np.radians(45 + 90 * np.arange(4)) + np.linspace(0.1, 1.4, len(uv))[:, None]
+    outline = uv[:, None] + side * np.stack([np.cos(turns), np.sin(turns)], axis=-1)
+    local = 0.5 * unproject(cam, outline.reshape(-1, 2))
+    corners = local @ cam.T_world_cam[:3, :3].T + cam.T_world_cam[:3, 3]
+    first = 4 * np.arange(len(uv))[:, None]
+    faces = np.concatenate([first + np.array([0, 1, 2]), first + np.array([0, 2, 3])])
+    return mesh_part(corners, faces, Material("black", (0.0, 0.0, 0.0), 1.0, 1.0))
+
+
+def edge_offsets(item: np.ndarray, colour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How far [px] black begins in the colour picture from where the item begins in the labels, by rows and columns.
+
+    Only steep edges of some length are measured: at the tips of squares both are within the same pixel.
+    """
+    found = []
+    for label, light in ((item > 0, colour.mean(axis=2)), (item.T > 0, colour.mean(axis=2).T)):
+        change = label[:, 1:] != label[:, :-1]
+        offsets = []
+        for r, c in zip(*np.nonzero(change), strict=True):
+            if not (2 < c < label.shape[1] - 4 and 0 < r < len(label) - 1 and change[r, c - 2 : c + 3].sum() == 1):
+                continue
+            if not (change[r - 1, c - 1 : c + 2].any() and change[r + 1, c - 1 : c + 2].any()):
+                continue
+            sign = 1 if label[r, c + 1] else -1
+            strip = sign * (light[r, c - 1 : c + 3] - 0.5)  # centres of these pixels: -1.5 to 1.5 off the label's edge
+            k = np.flatnonzero((strip[:-1] > 0) & (strip[1:] <= 0))
+            offsets.append(k[0] - 1.5 + strip[k[0]] / (strip[k[0]] - strip[k[0] + 1]) if len(k) else np.inf)
+        found.append(np.array(offsets))
+    return found[0], found[1]
 
 
 def booth(cameras, *, parts=(), lights: tuple[AreaLight, ...] = (), environment=None) -> Booth:

@@ -4,15 +4,19 @@ import importlib.util
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scenes as shared
 from damageland.sim import cycles, system
 from damageland.sim.booth import AreaLight, Booth, Camera
 from damageland.sim.cycles import cycles_colour
 from damageland.sim.errors import DamagelandError
+from damageland.sim.lens import Lens
 from damageland.sim.scene import Material, Part, Scene
+from damageland.sim.truth import trace_truth
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
@@ -132,6 +136,17 @@ def test_silhouette_lies_where_the_rays_hit():
     sure = (coverage < 0.1) | (coverage > 0.9)
     assert (coverage > 0.9).sum() > 100
     np.testing.assert_array_equal(coverage[sure] > 0.5, measured[sure] > 0.5)
+
+
+def test_edges_through_a_lens_are_those_of_the_labels():
+    """Through a strong barrel distortion colour's edges lie within half a pixel of the labels', on average on them."""
+    cam = shared.camera((0.3, -0.9, 0.6), (0, 0, 0.1), size=(96, 72), focal=70.0)
+    cam = replace(cam, lens=Lens("brown_conrady", (-0.25, 0.08, 0.004, -0.003, -0.01)))
+    scene, bare = Scene((shared.pattern(cam),)), shared.booth([cam], environment=np.ones((8, 16, 3)))
+    picture = cycles_colour([scene], bare, samples=24, seed=1, denoise=False)[0]["cam"]
+    for offsets in shared.edge_offsets(trace_truth(scene, bare)["cam"].item, picture):
+        assert len(offsets) > 80
+        assert abs(offsets.mean()) < 0.06 and (abs(offsets) <= 0.55).mean() > 0.93 and abs(offsets).max() < 0.8
 
 
 @pytest.mark.parametrize("target", [(1, 0, 0), (-1, 0.2, 0.3), (0.1, 1, -0.5), (0.2, -1, 1)])

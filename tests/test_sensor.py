@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import scenes
 from damageland.sim.booth import Camera, DepthSensor, DepthSpec
+from damageland.sim.depth import record_depth
 from damageland.sim.scene import Scene
-from damageland.sim.sensor import MEAN_TARGET, meter_exposure, record_colour, record_depth
+from damageland.sim.sensor import MEAN_TARGET, meter_exposure, record_colour
 from damageland.sim.truth import Truth, trace_truth
 
 

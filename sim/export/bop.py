@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ..errors import DamagelandError
-from ..shards import DEPTH_UNIT_M
+from ..lens import PINHOLE
+from ..shards import DEPTH_UNIT_M, describe_lens
 from .source import SPLITS, DataSet, Shot
 from .target import Table, Target
 
@@ -88,7 +89,10 @@ def _row(data: DataSet, folder: str, scene: Scene, shot: Shot) -> dict[str, Any]
 
 
 def describe_camera(shot: Shot) -> dict[str, Any]:
-    """``cam_K``, the pose of the world in the camera [mm], and millimetres per step of depth."""
+    """``cam_K``, the pose of the world in the camera [mm], and millimetres per step of depth.
+
+    A lens with distortion, which the format does not know, is named under a key of ours, in OpenCV's terms.
+    """
     K, T_world_cam = shot.view.K, shot.view.T_world_cam
     if K is None or T_world_cam is None:
         raise DamagelandError(
@@ -98,6 +102,7 @@ def describe_camera(shot: Shot) -> dict[str, Any]:
     T_cam_world = np.linalg.inv(T_world_cam)
     return {
         "cam_K": to_bop_pixels(K).ravel().tolist(),
+        **({} if shot.view.lens == PINHOLE else {"distortion": describe_lens(shot.view.lens)}),
         "depth_scale": round(1000 * DEPTH_UNIT_M, 6),
         "cam_R_w2c": T_cam_world[:3, :3].ravel().tolist(),
         "cam_t_w2c": (1000 * T_cam_world[:3, 3]).tolist(),
