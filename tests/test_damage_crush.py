@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from damageland.generators.coarse import coarse_sheet, divide_product
 from damageland.generators.cut import divide_sheet, take_patch, unzip_edges
+from damageland.generators.damage import crush as crush_module
 from damageland.generators.damage.crush import SLIGHT_LOSS, CrushConfig, crush, crush_applies, marked_area
 from damageland.generators.damage.outcome import Outcome, UnsolvedError, moved_mm
 from damageland.generators.damage.scuff import ScuffConfig, scuff
@@ -354,6 +355,16 @@ def test_measures_agree_between_two_spacings(family: str, site: Site, share: flo
     assert marked_area(sheet, DEFORMATION) == pytest.approx(marked_area(before, DEFORMATION), rel=1e-6)
     volumes = [enclosed_volume(s.vertices, s.faces) for s in (before, sheet)]
     assert volumes[0] == pytest.approx(volumes[1], rel=1e-9)
+
+
+def test_an_impossible_end_is_set_back_and_said(monkeypatch: pytest.MonkeyPatch):
+    """Where no sheet can lie as the press ended, an earlier state is kept, and the outcome says that it is less."""
+    whole = outcome("folding_carton", "corner")
+    answers = iter(["the wall goes through itself"])
+    monkeypatch.setattr(crush_module, "fault_of", lambda *_: next(answers, None))
+    less = crush(Subject(families.product("folding_carton")), only("corner"), 0.5, np.random.default_rng(0))
+    assert less.set_back and 0 < less.parameters["reach_mm"] < less.parameters["push_mm"] - 0.5
+    assert not whole.set_back
 
 
 def test_a_wall_with_stains_is_pressed_as_a_clean_one():
