@@ -22,7 +22,7 @@ from ..sim.files import write_atomic
 from ..sim.manifest import manifest_rows
 from ..sim.output import LOCK_FILE
 from ..sim.shards import read_captures
-from ..sim.store import File, Source
+from ..sim.store import File, Source, as_store
 from ..train.console import bar, say
 from .adapters.table import RealSet, find_real_sets
 from .conclusions import interval
