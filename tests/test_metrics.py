@@ -80,9 +80,11 @@ def test_recall_at_a_rate_is_not_stated_from_too_few_groups() -> None:
     scores = generator_for(3, 0, "x").random(2000)
     for groups, stated in ((1000, True), (999, False)):
         names = [f"d{i}" if i < 2 else f"i{i % groups}" for i in range(2000)]
-        found = estimate("recall_at_fpr_0.001", scores, positive, resamples_of(names, 120))
+        resamples = resamples_of(names, 120)
+        found = estimate("recall_at_fpr_0.001", scores, positive, resamples)
         assert (found.value is not None) is stated
         assert stated or found.why == "cannot be stated: 999 independent intact groups, 0.1 % takes 1,000 at least"
+        assert (estimate("AP_at_prevalence_0.001", scores, positive, resamples).value is not None) is stated
 
 
 # Comparisons
