@@ -284,6 +284,43 @@ def evaluate(
     print(f"{report}: open it in a browser. Numbers: {out / 'metrics.json'}")
 
 
+def score(
+    predictions: Positional[tuple[Path, ...]],
+    *,
+    truth: Path,
+    out: Path | None = None,
+    format: str | None = None,
+    split: str = "test",
+    threshold: float | None = None,
+    seed: int = 0,
+) -> None:
+    """Measure prediction files of any model: tables with the columns capture_id,pred.
+
+    Several files are measured on the same captures and compared with one another.
+
+    Example: damageland score mine.csv --truth photos/tins
+    Example: damageland score mine.parquet theirs.csv --truth runs/demo --threshold 0.5 --out runs/scored
+
+    Args:
+        predictions: CSV or parquet files; pred lies in [0, 1]. Columns mask or mask.<camera> name PNG masks beside it.
+        truth: A folder of real captures of any layout that `evaluate --real` takes, or a rendered data set.
+        out: Folder for report.html, metrics.json, parts.csv and comparisons.csv; without it, figures are only printed.
+        format: The layout of --truth, if what lies in the folder should not decide.
+        split: Which captures of a rendered data set were predicted.
+        threshold: Score above which the model raises an alarm, fixed elsewhere; without it there are no rates.
+        seed: Seed of the bootstrap.
+    """
+    from .evaluate.score import REPORT, table_of
+    from .evaluate.score import score as score_files
+
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise DamagelandError(f"--threshold {threshold}: expected a number in [0, 1].")
+    results = score_files(predictions, truth, out=out, format=format, split=split, threshold=threshold, seed=seed)
+    print(table_of(results))
+    if out is not None:
+        print(f"{out / REPORT}: open it in a browser. Numbers: {out / 'metrics.json'}")
+
+
 def preview(
     what: Positional[Literal["products", "damages"]],
     *,
@@ -351,6 +388,7 @@ COMMANDS = {
     "export": export,
     "train": train,
     "evaluate": evaluate,
+    "score": score,
 }
 
 

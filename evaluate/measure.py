@@ -1,7 +1,7 @@
 """Every figure of a set of scored rows, each with its interval."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -65,10 +65,20 @@ class Table:
         return estimate(statistic, self.scores[keep], self.defect[keep], keep_rows(self.resamples, keep))
 
 
-def measure_set(name: str, origin: Literal["real", "synthetic"], rows: Sequence[ScoredRow], *, seed: int) -> SetResult:
-    """Every metric of a set, on its rows with known labels, each with its interval."""
+def measure_set(
+    name: str,
+    origin: Literal["real", "synthetic"],
+    rows: Sequence[ScoredRow],
+    *,
+    seed: int,
+    draws: str | None = None,
+) -> SetResult:
+    """Every metric of a set, on its rows with known labels, each with its interval.
+
+    Results with the same seed and ``draws`` (the name, without it) share their resamples.
+    """
     known = [row for row in rows if row.defect is not None]
-    table = _table(name, known, seed)
+    table = _table(draws or name, known, seed)
     metrics = _ranking(table) | _operating(table, known)
     metrics |= estimate_pixels([row.pixels for row in known], table.resamples)
     for statistic in PROBABILITY:
@@ -171,6 +181,23 @@ def compare(
         )
         for name, theirs in others.items()
     )
+
+
+def compare_sets(results: Sequence[SetResult], *, seed: int, draws: str) -> list[SetResult]:
+    """Add to each result how it compares with the others, which scored the same captures in the same order."""
+    if len(results) < 2:
+        return list(results)
+    compared = []
+    for result in results:
+        table = _table(draws, result.labelled, seed)
+        cues = {cue: np.array([row.cues[cue] for row in result.labelled], dtype=np.float64) for cue in CUES}
+        others = {cue: orient(values, table.defect) for cue, values in cues.items()} | {
+            other.name: np.array([row.score for row in other.labelled], dtype=np.float64)
+            for other in results
+            if other is not result
+        }
+        compared.append(replace(result, comparisons=compare(table.scores, others, table)))
+    return compared
 
 
 def estimate_margin(

@@ -82,7 +82,7 @@ def render_report(
     values = {name: told["value"] for name, told in info.get("thresholds", {}).items()}
     return environment.get_template("report.html.j2").render(
         rendered=rendered_sentence(manifest),
-        learned=learned_sentence(results),
+        learned=learned_sentence(results, unseen=bool(info)),
         transferred=transferred_sentences(results),
         not_measured=NOT_MEASURED,
         counts=counts_table(manifest or ()),

@@ -106,7 +106,7 @@ def evaluate_scorer(
         real={name: f"{one.folder} ({one.format})" for name, one in sets.items()},
     )
     html = render_report(results, info=info, log=log or {}, manifest=manifest, provenance=provenance)
-    _write(out, results, html)
+    write_results(out, results, html)
     for result in results:
         say(_summary(result), enabled=progress)
     return out / REPORT
@@ -170,7 +170,8 @@ def metrics_table(results: Sequence[SetResult]) -> dict[str, dict[str, dict[str,
     }
 
 
-def _write(out: Path, results: Sequence[SetResult], html: str) -> None:
+def write_results(out: Path, results: Sequence[SetResult], html: str) -> None:
+    """Write every output of an evaluation; the report comes last."""
     (out / "predictions").mkdir(parents=True, exist_ok=True)
     for result in results:
         rows = [(row.capture_id, repr(row.score)) for row in result.rows]

@@ -80,7 +80,19 @@ def _view(label: Capture, files: Files) -> View:
 # Whole sets
 
 
-def stream(where: Path, entries: Sequence[Entry]) -> Iterator[Capture]:
+@dataclass(frozen=True)
+class Captures:
+    """A set whose labels are checked: its captures in order, read as they are asked for, once."""
+
+    names: tuple[str, ...]
+    """Of the queries."""
+    captures: Iterator[Capture]
+
+    def __iter__(self) -> Iterator[Capture]:
+        return self.captures
+
+
+def stream(where: Path, entries: Sequence[Entry]) -> Captures:
     """Check the labels of a set, then yield its captures, queries first; pictures are read as they are asked for."""
     names: set[str] = set()
     for entry in entries:
@@ -92,7 +104,7 @@ def stream(where: Path, entries: Sequence[Entry]) -> Iterator[Capture]:
         raise DamagelandError(f"{where} holds no pictures to measure on")
     require_intact(where, [label.defect for label in labels])
     ordered = sorted(entries, key=lambda entry: entry.label.role == "reference")
-    return (entry.load(entry.label) for entry in ordered)
+    return Captures(tuple(label.capture_id for label in labels), (entry.load(entry.label) for entry in ordered))
 
 
 def require_intact(where: Path, defects: Sequence[bool | None]) -> None:

@@ -7,7 +7,7 @@ such parcels are hard negatives. ``uvmaps/id_XX_uvmap.png`` are the gallery.
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 from ...sim.capture import Capture
 from ...sim.errors import DamagelandError
 from ..images import inside
-from .entry import Entry, Files, from_files, read_json, stream
+from .entry import Captures, Entry, Files, from_files, read_json, stream
 
 DAMAGED = "damaged box"
 NAMES = {"normal box", DAMAGED}
@@ -51,7 +51,7 @@ def _listed(table: Path, content: Mapping[str, Any], key: str) -> list[Mapping[s
     return listed
 
 
-def read_tampar(folder: Path) -> Iterator[Capture]:
+def read_tampar(folder: Path) -> Captures:
     """Test pictures if a table's name says so, else all; then the surfaces of intact parcels as references."""
     tables = tampar_tables(folder)
     tables = [path for path in tables if "test" in path.stem] or tables

@@ -6,13 +6,12 @@ damage.
 """
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 from ...sim.capture import Capture
 from ...sim.errors import DamagelandError
 from ..images import inside
-from .entry import Entry, Files, from_files, missing, pictures_in, refuse_shared, stream
+from .entry import Captures, Entry, Files, from_files, missing, pictures_in, refuse_shared, stream
 
 COLUMNS = ("object", "split", "label", "image", "mask")
 
@@ -22,7 +21,7 @@ def is_visa(folder: Path) -> bool:
     return (folder / "Data" / "Images" / "Normal").is_dir()
 
 
-def read_visa(folder: Path) -> Iterator[Capture]:
+def read_visa(folder: Path) -> Captures:
     """An object of VisA."""
     tables = (folder.parent / "split_csv" / "1cls.csv", folder.parent / "1cls.csv")
     table = next((path for path in tables if path.is_file()), None)
