@@ -186,9 +186,10 @@ def spoilt_places(scene: Scene) -> cKDTree:
 def mesh_row(parts: Sequence[Part], spoilt: cKDTree) -> list[float]:
     """Statistics of the faces far from the damage: edge lengths, shapes, valences, shading normals, sizes of textures.
 
-    Twins are asked about the same places: what a damage has replaced tells nothing about how meshes are made.
+    Twins are asked about the same places: what a damage has replaced, or a picture that it has added (a stain, a torn
+    rim), tells nothing about how meshes are made.
     """
-    lengths, shapes, valence, bend = [], [], [], []
+    lengths, shapes, valence, bend, textures = [], [], [], [], []
     for part in parts:
         far = spoilt.query(part.triangles.mean(axis=1), distance_upper_bound=FAR_M)[0] > FAR_M
         kept = far & (part.damage == 0)
@@ -203,11 +204,12 @@ def mesh_row(parts: Sequence[Part], spoilt: cKDTree) -> list[float]:
         flat = face_normals(part.vertices, faces)
         flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-30)
         bend.append(np.einsum("ij,ij->i", flat, part.normals[kept].mean(axis=1)))
+        pictures = [part.materials[k].base_color_texture for k in np.unique(part.material[kept])]
+        textures += [picture.shape[0] for picture in pictures if picture is not None]
     row: list[float] = []
     for values in (lengths, shapes, valence, bend):
         known = np.concatenate(values) if values else np.full(1, np.nan)  # small items may be spoilt all over
         row += list(np.quantile(known, [0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98]))
-    textures = [m.base_color_texture.shape[0] for p in parts for m in p.materials if m.base_color_texture is not None]
     return [*row, float(max(textures, default=0)), float(len(textures))]
 
 

@@ -240,6 +240,23 @@ def test_labels_hold_all_that_moved_and_nothing_out_of_reach(family: str, form: 
     assert (lost < 0.2) == (form in ("slit", "flap")), "but for crumbs, slits take nothing away"
 
 
+@pytest.mark.parametrize(
+    ("family", "form", "seed"),
+    [
+        ("standup_pouch", "slit", 0),
+        ("pillow_bag", "slit", 1),
+        ("pillow_bag", "puncture", 1),
+        ("folding_carton", "flap", 3),
+    ],
+)
+def test_nothing_is_drawn_across_a_slit(family: str, form: Form, seed: int):
+    """No face is stretched to twice its length: slivers beside a slit go with the side that they hang on."""
+    sheet = next(s for s in outcome(family, form, 0.8, seed).product.sheets if s.marks.any())
+    faces = sheet.faces[~sheet.removed]
+    now, then = (np.linalg.norm(v[faces] - v[faces[:, [1, 2, 0]]], axis=2) for v in (sheet.vertices, sheet.rest))
+    assert (now.max(axis=1) < 2 * then.max(axis=1)).all()
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_harder_holes_are_larger(form: Form):
     """For one seed, area and reach never fall as strength rises; place and count stay."""

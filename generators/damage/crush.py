@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -125,6 +126,12 @@ class _Press:
     """What moved further is labelled."""
     config: CrushConfig
 
+    @cached_property
+    def kept(self) -> tuple[Int[np.ndarray, "f 3"], Int[np.ndarray, " v"]]:
+        """Faces of what is left of the sheet, and its vertices."""
+        used, inverse = np.unique(self.sheet.faces[~self.sheet.removed], return_inverse=True)
+        return inverse.reshape(-1, 3), used
+
 
 @dataclass(frozen=True)
 class _Dent:
@@ -186,15 +193,10 @@ def _floor(subject: Subject, sheet: Sheet) -> Float[np.ndarray, "4"]:
     return np.array([*subject.up, float((sheet.vertices @ subject.up).min())])
 
 
-def _kept_mesh(sheet: Sheet) -> tuple[Int[np.ndarray, "f 3"], Int[np.ndarray, " v"]]:
-    used, inverse = np.unique(sheet.faces[~sheet.removed], return_inverse=True)
-    return inverse.reshape(-1, 3), used
-
-
 def _wall(press: _Press) -> Wall:
     """What is left of a sheet, held up by what it holds."""
     sheet, product = press.sheet, press.subject.product
-    faces, used = _kept_mesh(sheet)
+    faces, used = press.kept
     vertices, spacing = sheet.vertices[used], sheet.mechanics.spacing_mm / 1000
     return Wall(
         vertices,
@@ -210,11 +212,11 @@ def _wall(press: _Press) -> Wall:
 
 def _dent(press: _Press, wall: Wall, pressed: Pressed) -> _Dent:
     sheet = press.sheet
-    _, used = _kept_mesh(sheet)
+    _, used = press.kept
     moved = sheet.vertices.copy()
     moved[used] = lay_down(put_back(pressed.vertices, wall.vertices), wall.floor)
-    after = _labelled(sheet, moved, pressed, press.limit_mm, press.config)
-    return _Dent(after, _measure(sheet, after, _crease_length(sheet, pressed)), pressed.travel_m)
+    after = _labelled(press, moved, pressed)
+    return _Dent(after, _measure(sheet, after, _crease_length(press, pressed)), pressed.travel_m)
 
 
 def _left(press: _Press, wall: Wall, halts: Sequence[Halt], most: Sequence[dict[str, float]]) -> _Dent | str:
@@ -226,8 +228,7 @@ def _left(press: _Press, wall: Wall, halts: Sequence[Halt], most: Sequence[dict[
     config = press.config
     limits = Limits(config.most_strain, config.most_area_change, config.most_crossing)
     dent = _dent(press, wall, release(halts[-1]))
-    _, used = _kept_mesh(press.sheet)
-    fault = fault_of(wall, dent.after.vertices[used], limits)
+    fault = fault_of(wall, dent.after.vertices[press.kept[1]], limits)
     if len(halts) == 1:
         return fault or dent
     if fault is None and all(dent.measures[name] >= bound[name] for bound in most for name in bound):
@@ -377,22 +378,19 @@ def _furthest(sheet: Sheet, site: Site, config: CrushConfig) -> float:
     return min(config.push_mm / 1000, config.push_share * config.site_share.get(site, 1.0) * float(shortest))
 
 
-def _labelled(
-    sheet: Sheet, moved: Float[np.ndarray, "v 3"], pressed: Pressed, limit_mm: float, config: CrushConfig
-) -> Sheet:
+def _labelled(press: _Press, moved: Float[np.ndarray, "v 3"], pressed: Pressed) -> Sheet:
     """The sheet as it lies now; what moved or creased bears the label."""
-    _, used = _kept_mesh(sheet)
+    sheet, used = press.sheet, press.kept[1]
     marks = sheet.marks.copy()
-    own = np.linalg.norm(moved - sheet.vertices, axis=1) * 1000 / limit_mm
+    own = np.linalg.norm(moved - sheet.vertices, axis=1) * 1000 / press.limit_mm
     own[used] = np.maximum(
-        own[used], _creased(sheet.vertices[used], moved[used], pressed.folds) / np.radians(config.crease_deg)
+        own[used], _creased(sheet.vertices[used], moved[used], pressed.folds) / np.radians(press.config.crease_deg)
     )
     marks[:, DEFORMATION] = np.maximum(marks[:, DEFORMATION], own)
     return replace(sheet, vertices=moved, marks=marks)
 
 
-def _crease_length(sheet: Sheet, pressed: Pressed) -> float:
+def _crease_length(press: _Press, pressed: Pressed) -> float:
     """Plastic angle times length of all creases [rad m]: does not depend on how finely the sheet is divided."""
-    _, used = _kept_mesh(sheet)
-    ends = sheet.rest[used][pressed.folds[:, :2]]
+    ends = press.sheet.rest[press.kept[1]][pressed.folds[:, :2]]
     return float((pressed.plastic_rad * np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)).sum())

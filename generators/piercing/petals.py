@@ -7,14 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
-from ..mesh import Sheet, face_normals
+from ..mesh import Sheet, face_areas, face_normals, mesh_edges
 from .pattern import face_sectors
 from .pierce import FAR, Cutting, Gape, Petal, Place, chart_of
 
 BEND_STEPS = 48
 """A petal's curve is added up from so many pieces."""
+MOST_OF_IT = 0.8
+"""A piece of which more lies on one petal's ground hangs on that petal."""
 
 
 def _profile(length: float, turn: float, rounded: float, curl: float) -> Float[np.ndarray, "2 n"]:
@@ -117,6 +121,38 @@ def _around(
     return up
 
 
+def _petal_of_vertices(sheet: Sheet, of_face: Int[np.ndarray, " f"], petals: int) -> Int[np.ndarray, " v"]:
+    """The petal that each vertex hangs on, 0 for none.
+
+    Slivers along a slit may lie beyond its line and yet hang on the petal before it: what is one piece goes as most of
+    it does, or slivers would be drawn across the slit.
+    """
+    areas = face_areas(sheet.rest, sheet.faces) * ~sheet.removed
+    some = np.flatnonzero((of_face > 0) & ~sheet.removed)
+    by_piece = np.zeros((len(some), petals + 1))
+    piece = _pieces(sheet.faces[some])
+    np.add.at(by_piece, (piece, of_face[some]), areas[some])
+    sure = by_piece.max(axis=1) > MOST_OF_IT * by_piece.sum(axis=1)
+    own = of_face.copy()
+    own[some] = np.where(sure[piece], np.argmax(by_piece, axis=1)[piece], of_face[some])
+    by_vertex = np.zeros((len(sheet.vertices), petals + 1))
+    for corner in range(3):
+        np.add.at(by_vertex, (sheet.faces[:, corner], own), areas)
+    by_vertex[:, 0] = 0
+    return np.argmax(by_vertex, axis=1)
+
+
+def _pieces(faces: Int[np.ndarray, "f 3"]) -> Int[np.ndarray, " f"]:
+    """Number of the piece that each face is in; pieces hang together along edges."""
+    if len(faces) == 0:
+        return np.zeros(0, np.int64)
+    _, face_edge = mesh_edges(faces)
+    rows = np.repeat(np.arange(len(faces)), 3)
+    n, m = len(faces), int(face_edge.max()) + 1
+    links = coo_matrix((np.ones(len(rows)), (rows, n + face_edge.ravel())), shape=(n + m, n + m))
+    return connected_components(links, directed=False)[1][:n].astype(np.int64)
+
+
 def bend_pattern(sheet: Sheet, cutting: Cutting, place: Place) -> Float[np.ndarray, "v 3"]:
     """How far each vertex of a cut sheet goes [m], in the item frame."""
     pattern = cutting.pattern
@@ -126,8 +162,7 @@ def bend_pattern(sheet: Sheet, cutting: Cutting, place: Place) -> Float[np.ndarr
     points = flat[near]
     sector = np.zeros(len(sheet.vertices), np.int64)
     if len(cutting.ends):
-        of_face = face_sectors(sheet, cutting, place, radius)
-        np.maximum.at(sector, sheet.faces.ravel(), np.repeat(of_face, 3))
+        sector = _petal_of_vertices(sheet, face_sectors(sheet, cutting, place, radius), len(cutting.ends))
     moved = np.zeros((len(near), 3))
     for k, petal in enumerate(pattern.petals):
         mine = sector[near] == k + 1
