@@ -233,25 +233,31 @@ def train(
     data: Positional[tuple[str, ...]],
     *,
     out: Path,
+    model: str = "query",
     real: tuple[Path, ...] = (),
     config: TrainConfig = TrainConfig(),  # noqa: B008  (frozen)
 ) -> None:
     """Train a damage score per capture and a damage mask per view on rendered shards.
 
+    query looks at the capture alone; refdiff compares it with pristine references of its product, laid upon it; fusion
+    joins both. What each model is and needs is in docs/models.md.
+
     Example: damageland train runs/demo --out runs/demo/model
+    Example: damageland train runs/references --model fusion --out runs/references/model
 
     Args:
         data: Folders or URLs that `damageland render` filled.
-        out: Folder for model.safetensors and model.json; it is what --model takes.
+        out: Folder for model.safetensors and model.json; it is what --model of `damageland evaluate` takes.
+        model: query, refdiff, gallery or fusion.
         real: Folders of real captures (with query.csv) to mix in, if you have any to learn from.
         config: Settings; the same seed on the same data repeats the run.
     """
     from .evaluate.folder import find_sets, read_folder
-    from .train.loop import train as train_model
+    from .train.scorers import train_model
 
     captures = [capture for path in real for folder in find_sets(path) for capture in read_folder(folder)]
-    train_model(data, config, out, real=captures)
-    print(f"{out}: model.safetensors and model.json. Next: damageland evaluate --model {out} --data {data[0]}")
+    train_model(model, data, config, out, real=captures)
+    print(f"{out}: {model} model. Next: damageland evaluate --model {out} --data {data[0]}")
 
 
 def evaluate(
@@ -269,7 +275,7 @@ def evaluate(
     Example: damageland evaluate --model runs/demo/model --real mvtec_3d_anomaly_detection --out runs/mvtec
 
     Args:
-        model: Folder with model.safetensors and model.json.
+        model: Folder of a model of any kind, with its model.json.
         real: Folders of real captures: each with query.csv, or of another layout that docs/real-captures.md lists
             (Kaputt, MVTec AD, 3D-AD and LOCO, VisA, Real-IAD, Eyecandies, ARMBench, TAMPAR, a recorded RGB-D session),
             or a folder of such folders.

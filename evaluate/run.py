@@ -26,6 +26,7 @@ from ..sim.store import File, Source, as_store
 from ..train.console import bar, say
 from .adapters.table import RealSet, find_real_sets
 from .conclusions import interval
+from .controls import ControlRow, control_table, describe
 from .measure import METRICS
 from .report import Provenance, render_report
 from .results import Scorer, SetResult
@@ -35,6 +36,8 @@ from .tables import COMPARISON_COLUMNS, PART_COLUMNS, comparison_rows, part_rows
 SYNTHETIC_TEST = "synthetic_test"
 """Name of the set of held-out rendered captures."""
 REPORT = "report.html"
+CONTROLS = "references.json"
+"""What right, wrong and no references make of the held-out rendered captures, for a model that compares."""
 
 
 def evaluate(
@@ -53,12 +56,16 @@ def evaluate(
     rendered data set (folder or URL); its test split holds products that training never saw. At least one of both must
     be given.
     """
-    from ..train.predict import load_model, predict  # torch loads slowly: not before it is needed
+    from ..train.scorers import load_scorer  # torch loads slowly: not before it is needed
+    from .references import control_rows, gather
 
-    loaded = load_model(model)
-    return evaluate_scorer(
-        lambda capture: predict(loaded, capture),
-        loaded.card.model_dump(mode="json"),
+    scorer = load_scorer(model)
+    sets = name_sets(real, format).values() if scorer.wants_references else ()
+    book = gather(data if scorer.wants_references else None, sets)
+    controls = control_rows(scorer, data, book, seed=seed) if scorer.wants_references and data is not None else []
+    report = evaluate_scorer(
+        lambda capture: scorer(capture, book.find(capture)),
+        scorer.info,
         real=real,
         data=data,
         out=out,
@@ -67,7 +74,12 @@ def evaluate(
         model_name=str(model),
         progress=progress,
         seed=seed,
+        controls=controls,
     )
+    if controls:
+        write_atomic(out / CONTROLS, json.dumps(control_table(controls), indent=1, allow_nan=False) + "\n")
+        say(describe(controls), enabled=progress)
+    return report
 
 
 def evaluate_scorer(
@@ -82,6 +94,7 @@ def evaluate_scorer(
     model_name: str = "",
     progress: bool = True,
     seed: int = 0,
+    controls: Sequence[ControlRow] = (),
 ) -> Path:
     """Evaluate any model given as a function; ``info`` is what model.json would say of it (thresholds, trained_on)."""
     started = time.monotonic()
@@ -105,7 +118,7 @@ def evaluate_scorer(
         recipe=None if data is None else _recipe_name(as_store(data) / LOCK_FILE),
         real={name: f"{one.folder} ({one.format})" for name, one in sets.items()},
     )
-    html = render_report(results, info=info, log=log or {}, manifest=manifest, provenance=provenance)
+    html = render_report(results, info=info, log=log or {}, manifest=manifest, provenance=provenance, controls=controls)
     write_results(out, results, html)
     for result in results:
         say(_summary(result), enabled=progress)
