@@ -224,7 +224,8 @@ def test_mask_loss_leaves_out_damage_that_cannot_be_seen() -> None:
     damage, seen = image.clone(), image.clone()
     damage[..., :4, :], seen[..., :4, :4] = 1, 1
     one = torch.ones(1, dtype=torch.int64)
-    batch = DetectBatch(torch.zeros(1, 6, 8, 8), damage, seen, torch.ones(1, 1, 8, 8), one > 0, 0 * one, torch.ones(1), 0)
+    item = torch.ones(1, 1, 8, 8)
+    batch = DetectBatch(torch.zeros(1, 6, 8, 8), damage, seen, item, one > 0, 0 * one, torch.ones(1), 0)
     dense = torch.zeros(1, 2, 2, requires_grad=True)
     detect_losses(dense, torch.zeros(1), batch)[1].backward()
     assert dense.grad is not None

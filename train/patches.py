@@ -191,13 +191,14 @@ def _describe_view(
 
 def _item_of(view: View, cloud: Cloud | None) -> Bool[np.ndarray, "h w"]:
     """The item by its mask, else by what the depth cameras saw standing on the tray, else the whole picture."""
-    mask = np.ones(view.rgb.shape[:2], bool)
+    height, width = view.rgb.shape[:2]
+    mask = np.ones((height, width), bool)
     if view.item is not None:
         mask = view.item > 0
     elif cloud is not None and is_pinhole(view):
         column, row, z = project(cloud.points, view)
-        inside = (column >= 0) & (column < mask.shape[1]) & (row >= 0) & (row < mask.shape[0]) & (z > 0)
-        dots = np.zeros(mask.shape, np.uint8)
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height) & (z > 0)
+        dots = np.zeros((height, width), np.uint8)
         dots[row[inside], column[inside]] = 1
         mask = cv2.morphologyEx(dots, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8)) > 0
     return mask if mask.any() else np.ones(view.rgb.shape[:2], bool)

@@ -230,6 +230,7 @@ def draw_compare_batch(
         x=pair[0][: len(rows)],
         damage=query.damage,
         seen=query.seen,
+        item=query.item,
         masked=torch.ones(len(rows), dtype=torch.bool),
         segment=torch.arange(len(rows)),
         target=torch.from_numpy(views.target[rows]),
