@@ -293,7 +293,7 @@ def evaluate(
 def score(
     predictions: Positional[tuple[Path, ...]],
     *,
-    truth: Path,
+    truth: str,
     out: Path | None = None,
     format: str | None = None,
     split: str = "test",
@@ -309,7 +309,7 @@ def score(
 
     Args:
         predictions: CSV or parquet files; pred lies in [0, 1]. Columns mask or mask.<camera> name PNG masks beside it.
-        truth: A folder of real captures of any layout that `evaluate --real` takes, or a rendered data set.
+        truth: A folder of real captures of any layout that `evaluate --real` takes, or a data set (folder or URL).
         out: Folder for report.html, metrics.json, parts.csv and comparisons.csv; without it, figures are only printed.
         format: The layout of --truth, if what lies in the folder should not decide.
         split: Which captures of a rendered data set were predicted.

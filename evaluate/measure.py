@@ -1,12 +1,13 @@
 """Every figure of a set of scored rows, each with its interval."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ..sim.scene import KINDS
 from ..sim.seed import generator_for
 from .cues import CUES, estimate_cue, orient
 from .metrics import (
@@ -24,7 +25,7 @@ from .metrics import (
     keep_rows,
     paired_difference,
 )
-from .results import Comparison, Part, PartOf, ScoredRow, SetResult
+from .results import Comparison, KindResult, Part, PartOf, ScoredRow, SetResult
 
 RANKING = (
     "AP_any",
@@ -93,7 +94,9 @@ def measure_set(
         comparisons = compare(table.scores, oriented, table)
     ordered = {key: metrics[key] for key in METRICS}
     parts = tuple(_parts(table, known))
-    return SetResult(name, origin, tuple(rows), ordered, best, margin, parts=parts, comparisons=comparisons)
+    kinds = tuple(_kinds(table, known))
+    told = SetResult(name, origin, tuple(rows), ordered, best, margin, parts=parts, comparisons=comparisons)
+    return replace(told, kinds=kinds)
 
 
 def _table(name: str, known: Sequence[ScoredRow], seed: int) -> Table:
@@ -160,6 +163,19 @@ def _part(
     groups = len({group for group, chosen in zip(table.groups, damaged, strict=True) if chosen})
     recall, auroc = table.rate(damaged), table.rank("AUROC", damaged | intact)
     return Part(of, name.replace("_", " "), int(damaged.sum()), groups, recall, auroc)
+
+
+def _kinds(table: Table, known: Sequence[ScoredRow]) -> Iterator[KindResult]:
+    """Each kind that every row has a score for; damaged rows that name no kind say nothing about kinds."""
+    told = np.array([not row.defect or bool(row.kinds) for row in known], dtype=bool)
+    for kind in KINDS:
+        if not known or any(kind not in row.kind_scores for row in known):
+            continue
+        scores = np.array([row.kind_scores[kind] for row in known], dtype=np.float64)[told]
+        shown = np.array([kind in row.kinds for row in known], dtype=bool)[told]
+        resamples = keep_rows(table.resamples, told)
+        ap, auroc = (estimate(metric, scores, shown, resamples) for metric in ("AP", "AUROC"))
+        yield KindResult(kind.replace("_", " "), int(shown.sum()), int((~shown).sum()), ap, auroc)
 
 
 # Comparisons

@@ -1,9 +1,10 @@
 """Prediction files (contract C8): scores of any model of anybody, as a table ``capture_id,pred`` in CSV or parquet.
 
-``pred`` lies in [0, 1], higher means more likely damaged. Columns ``mask`` (for captures of one view) or
-``mask.<camera>`` name PNG images beside the table, as large as the picture: 0 is surely intact, the type's largest
-value surely damaged. Other columns are left alone. A capture without a row, a row without a capture, a row that comes
-twice and a score outside [0, 1] are refused: a file that is wrong is told apart from a model that is bad.
+``pred`` lies in [0, 1], higher means more likely damaged. Columns named as kinds of damage (``deformation`` …) hold a
+score for that kind, likewise. Columns ``mask`` (for captures of one view) or ``mask.<camera>`` name PNG images beside
+the table, as large as the picture: 0 is surely intact, the type's largest value surely damaged. Other columns are left
+alone. A capture without a row, a row without a capture, a row that comes twice and a score outside [0, 1] are refused:
+a file that is wrong is told apart from a model that is bad.
 """
 
 import math
@@ -18,6 +19,7 @@ import pyarrow.parquet
 
 from ..sim.capture import Capture
 from ..sim.errors import DamagelandError
+from ..sim.scene import KINDS
 from .folder import read_table
 from .images import decode, inside
 
@@ -33,6 +35,7 @@ class Row:
     where: str
     pred: float
     masks: Mapping[str, Path]
+    kinds: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Scored:
     cameras: tuple[str, ...]
     view_scores: tuple[float, ...]
     masks: tuple[np.ndarray, ...]
+    kind_scores: Mapping[str, float]
     modality: str = "file"
 
 
@@ -67,6 +71,7 @@ class Predictions:
             tuple(view.camera for view in capture.views) if masks else (),
             (row.pred,) * len(masks),
             masks,
+            row.kinds,
         )
 
 
@@ -85,7 +90,8 @@ def read_predictions(path: Path, threshold: float | None = None) -> Predictions:
             for column, value in fields.items()
             if column == "mask" or column.startswith("mask.")
         }
-        rows[name] = Row(where, _score(where, fields["pred"]), masks)
+        kinds = {kind: _score(where, fields[kind], kind) for kind in KINDS if kind in fields}
+        rows[name] = Row(where, _score(where, fields["pred"]), masks, kinds)
     if not rows:
         raise DamagelandError(f"{path} has no rows: one for each capture is expected")
     return Predictions(path, rows, threshold)
@@ -108,17 +114,17 @@ def _table(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield f"{path}, row {number}", fields
 
 
-def _score(where: str, value: Any) -> float:
+def _score(where: str, value: Any, column: str = "pred") -> float:
     try:
         score = float(value)
     except (TypeError, ValueError):
         score = math.nan
     if not 0 <= score <= 1:
-        raise DamagelandError(f"{where}: pred is {value!r}, expected a number in [0, 1]")
+        raise DamagelandError(f"{where}: {column} is {value!r}, expected a number in [0, 1]")
     return score
 
 
-def check_coverage(predictions: Predictions, captures: Sequence[str], truth: Path) -> None:
+def check_coverage(predictions: Predictions, captures: Sequence[str], truth: str) -> None:
     """Refuse captures without a row, and rows without a capture."""
     missing = [name for name in captures if name not in predictions.rows]
     if missing:

@@ -31,7 +31,7 @@ from .measure import METRICS
 from .report import Provenance, render_report
 from .results import Scorer, SetResult
 from .scoring import score_set
-from .tables import COMPARISON_COLUMNS, PART_COLUMNS, comparison_rows, part_rows
+from .tables import COMPARISON_COLUMNS, KIND_COLUMNS, PART_COLUMNS, comparison_rows, kind_rows, part_rows
 
 SYNTHETIC_TEST = "synthetic_test"
 """Name of the set of held-out rendered captures."""
@@ -192,6 +192,7 @@ def write_results(out: Path, results: Sequence[SetResult], html: str) -> None:
     for name, columns, lines in (
         ("parts.csv", PART_COLUMNS, part_rows(results)),
         ("comparisons.csv", COMPARISON_COLUMNS, comparison_rows(results)),
+        ("kinds.csv", KIND_COLUMNS, kind_rows(results)),
     ):
         write_atomic(out / name, _csv([columns, *lines]))
     write_atomic(out / "metrics.json", json.dumps(metrics_table(results), indent=1, allow_nan=False) + "\n")

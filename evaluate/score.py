@@ -12,6 +12,7 @@ from ..sim.capture import Capture
 from ..sim.errors import DamagelandError
 from ..sim.manifest import manifest_rows
 from ..sim.shards import read_captures
+from ..sim.store import as_store
 from ..train.console import bar
 from .adapters.table import find_real_sets
 from .conclusions import interval, p_value
@@ -33,7 +34,7 @@ DRAWS = "predictions"
 class Truth:
     """Captures to score: a split of a rendered data set, or a set of real captures of any known layout."""
 
-    path: Path
+    path: str
     origin: Literal["real", "synthetic"]
     names: tuple[str, ...]
     """What must be predicted."""
@@ -43,7 +44,7 @@ class Truth:
 
 def score(
     files: Sequence[Path],
-    truth: Path,
+    truth: Path | str,
     *,
     out: Path | None = None,
     format: str | None = None,
@@ -64,7 +65,7 @@ def score(
     models = _read_files(files, threshold)
     known = open_truth(truth, format=format, split=split)
     for model in models.values():
-        check_coverage(model, known.names, truth)
+        check_coverage(model, known.names, known.path)
     results = []
     for name, model in models.items():
         with bar(name, len(known.names), enabled=progress) as advance:
@@ -72,7 +73,7 @@ def score(
             results.append(score_set(name, known.origin, captures, model, seed=seed, draws=DRAWS, on_capture=advance))
     results = compare_sets(results, seed=seed, draws=DRAWS)
     if out is not None:
-        real = {truth.resolve().name: str(truth)} if known.origin == "real" else {}
+        real = {Path(truth).resolve().name: str(truth)} if known.origin == "real" else {}
         data = str(truth) if known.origin == "synthetic" else None
         about = Provenance(
             ", ".join(map(str, files)), shlex.join(sys.argv), seed, time.monotonic() - started, data, None, real
@@ -91,19 +92,19 @@ def _read_files(files: Sequence[Path], threshold: float | None) -> dict[str, Pre
     return models
 
 
-def open_truth(path: Path, *, format: str | None, split: str) -> Truth:
-    """Open what the predictions are about; labels are checked, pictures not yet read."""
-    if format is None and (path / MANIFEST).is_file():
+def open_truth(path: Path | str, *, format: str | None, split: str) -> Truth:
+    """Open what the predictions are about (a URL is a rendered data set); labels are checked, pictures not yet read."""
+    if format is None and (as_store(path) / MANIFEST).is_file():
         rows = tuple(manifest_rows(path))
         names = tuple(str(row["capture_id"]) for row in rows if row["split"] == split and row["role"] in ROLES)
         if not names:
             raise DamagelandError(f"{path} holds no captures of split {split!r}: name another with --split")
-        return Truth(path, "synthetic", names, lambda: read_captures(path, split=split, roles=ROLES), rows)
-    sets = find_real_sets(path, format)
+        return Truth(str(path), "synthetic", names, lambda: read_captures(path, split=split, roles=ROLES), rows)
+    sets = find_real_sets(Path(path), format)
     if len(sets) > 1:
         found = ", ".join(str(one.folder / one.name if one.folder.name != one.name else one.folder) for one in sets)
         raise DamagelandError(f"{path} holds {len(sets)} sets ({found}): predictions are about one, so name its folder")
-    return Truth(path, "real", sets[0].read().names, sets[0].read)
+    return Truth(str(path), "real", sets[0].read().names, sets[0].read)
 
 
 def table_of(results: Sequence[SetResult]) -> str:

@@ -79,6 +79,7 @@ def _row(capture: Capture, prediction: Prediction, *, draw: bool) -> ScoredRow:
         lookalike=bool(capture.attributes.get("lookalikes")),
         strata=tuple(capture.attributes.get("strata", ())),
         pixels=_tally(capture, _masks(prediction)),
+        kind_scores=dict(getattr(prediction, "kind_scores", {})),
     )
 
 

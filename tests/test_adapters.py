@@ -14,6 +14,8 @@ import pytest
 import scenes
 import tifffile
 from damageland.evaluate.adapters.table import ADAPTERS, find_real_sets
+from damageland.evaluate.predictions import Scored
+from damageland.evaluate.run import evaluate_scorer
 from damageland.sim.capture import Capture
 from damageland.sim.errors import DamagelandError
 from damageland.sim.export.source import Selection
@@ -38,6 +40,21 @@ def refused(folder: Path) -> str:
     with pytest.raises(DamagelandError) as caught:
         read(folder)
     return str(caught.value)
+
+
+def test_a_set_of_others_goes_all_the_way_to_the_report(tmp_path: Path) -> None:
+    """Strata, audit and the format stand in the report; a format that it is not is refused before any writing."""
+
+    def scorer(capture: Capture) -> Scored:
+        return Scored(capture.capture_id, 0.7 if capture.defect else 0.2, bool(capture.defect), (), (), (), {})
+
+    folder = real.kaputt(tmp_path / "kaputt")
+    report = evaluate_scorer(scorer, {}, real=[folder], data=None, out=tmp_path / "out", progress=False)
+    text = report.read_text()
+    assert "without small crop" in text and "byte for byte" in text and "(kaputt)" in text
+    with pytest.raises(DamagelandError, match="loco"):
+        evaluate_scorer(scorer, {}, real=[folder], data=None, out=tmp_path / "no", format="loco", progress=False)
+    assert not (tmp_path / "no").exists()
 
 
 @pytest.mark.parametrize("name", real.SETS)

@@ -86,6 +86,22 @@ def test_masks_beside_the_table_are_measured(tmp_path: Path) -> None:
         score([tmp_path / "masked.csv"], truth, progress=False)
 
 
+def test_scores_of_kinds_are_measured_one_against_the_rest(tmp_path: Path) -> None:
+    """A column named as a kind is held against whether a capture shows it; a kind's score out of range is refused."""
+    truth = photos(tmp_path / "photos")
+    dents = [str(round(0.9 if i % 2 == 0 and i != 4 else 0.1 + i / 1000, 3)) for i in range(COUNT)]
+    file = write_csv(tmp_path / "mine.csv", preds(1, 0.2), deformation=dents)
+    (result,) = score([file], truth, out=tmp_path / "out", progress=False)
+    (dent,) = result.kinds
+    shown = [i % 2 == 0 for i in range(COUNT)]
+    assert (dent.kind, dent.shown, dent.others) == ("deformation", 20, 20)
+    assert dent.auroc.value == pytest.approx(roc_auc_score(shown, np.array(dents, float)))
+    assert (tmp_path / "out/kinds.csv").read_text().startswith("set,kind,shown,others,AP,")
+    write_csv(file, preds(1, 0.2), deformation=["2"] * COUNT)
+    with pytest.raises(DamagelandError, match="line 2: deformation is '2'"):
+        score([file], truth, progress=False)
+
+
 def test_a_better_model_is_told_from_a_worse_one(tmp_path: Path) -> None:
     """Files are compared with one another by bootstrap, DeLong and Holm, and each sign is the other's opposite."""
     truth = photos(tmp_path / "photos")
