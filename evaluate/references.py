@@ -37,7 +37,7 @@ class _Score:
 def gather(data: Source | None, sets: Iterable[RealSet]) -> ReferenceBook:
     """References of held-out rendered products and of real sets, held in memory: about 1 MB each at 3 x 224 px."""
     rendered = () if data is None else read_captures(data, split="test", roles=("reference",))
-    return ReferenceBook.of(chain(rendered, chain.from_iterable(one.read() for one in sets)))
+    return ReferenceBook.of(chain(rendered, chain.from_iterable(one.read().of(("reference",)) for one in sets)))
 
 
 def control_rows(scorer: Scorer, data: Source, book: ReferenceBook, *, seed: int = 0) -> list[ControlRow]:

@@ -160,7 +160,7 @@ def _score_all(
             )
     for name, one in sets.items():
         with bar(name, None, enabled=progress) as advance:
-            captures = one.read()
+            captures = one.read().of(("query", "twin"))
             result = score_set(name, "real", captures, scorer, seed=seed, trained_on=trained_on, on_capture=advance)
             yield replace(result, notes=tuple(one.audit()))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..sim.capture import Capture
+from ..sim.capture import Capture, Role
 from ..sim.errors import DamagelandError
 from ..sim.manifest import manifest_rows
 from ..sim.shards import read_captures
@@ -24,7 +24,8 @@ from .run import REPORT, write_results
 from .scoring import score_set
 from .tables import HEADINGS
 
-ROLES = ("query", "twin")
+ROLES: tuple[Role, ...] = ("query", "twin")
+"""What is predicted; references are not."""
 MANIFEST = "manifest.parquet"
 DRAWS = "predictions"
 """Name of the resamples that all files share, so that their differences are paired."""
@@ -104,7 +105,7 @@ def open_truth(path: Path | str, *, format: str | None, split: str) -> Truth:
     if len(sets) > 1:
         found = ", ".join(str(one.folder / one.name if one.folder.name != one.name else one.folder) for one in sets)
         raise DamagelandError(f"{path} holds {len(sets)} sets ({found}): predictions are about one, so name its folder")
-    return Truth(str(path), "real", sets[0].read().names, sets[0].read)
+    return Truth(str(path), "real", sets[0].read().names, lambda: sets[0].read().of(ROLES))
 
 
 def table_of(results: Sequence[SetResult]) -> str:

@@ -102,6 +102,8 @@ def test_kaputt_by_either_root(unpacked: bool, tmp_path: Path) -> None:
     assert all(q.views[0].item.all() for q in queries)
     assert [captures[name].item_identifier for q in queries for name in q.reference_ids] == ["B0", "B1", "B2"]
     (one,) = find_real_sets(tmp_path / "k")
+    (tmp_path / "k" / ("query-image" if unpacked else "") / "data/test/query-data/image/test1.jpg").write_text("broken")
+    assert [c.role for c in one.read().of(("reference",))] == ["reference"] * 3  # no query is looked at
     gallery, impure = one.audit()
     assert "3 references of 4 items; 1 items have none" in gallery and impure.startswith(
         "1 references are byte for byte"

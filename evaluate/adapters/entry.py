@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ...sim.capture import Capture, View
+from ...sim.capture import Capture, Role, View
 from ...sim.errors import DamagelandError
 from ..images import as_damage, check_sizes, read_marks, read_rgb
 
+ROLES: tuple[Role, ...] = ("query", "twin", "reference")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
 
 
@@ -82,14 +83,15 @@ def _view(label: Capture, files: Files) -> View:
 
 @dataclass(frozen=True)
 class Captures:
-    """A set whose labels are checked: its captures in order, read as they are asked for, once."""
+    """A set whose labels are checked; pictures are read as captures are asked for, queries first."""
 
     names: tuple[str, ...]
     """Of the queries."""
-    captures: Iterator[Capture]
+    of: Callable[[Collection[Role]], Iterator[Capture]]
+    """Captures of some roles; the others' pictures are left unread."""
 
     def __iter__(self) -> Iterator[Capture]:
-        return self.captures
+        return self.of(ROLES)
 
 
 def stream(where: Path, entries: Sequence[Entry]) -> Captures:
@@ -104,7 +106,11 @@ def stream(where: Path, entries: Sequence[Entry]) -> Captures:
         raise DamagelandError(f"{where} holds no pictures to measure on")
     require_intact(where, [label.defect for label in labels])
     ordered = sorted(entries, key=lambda entry: entry.label.role == "reference")
-    return Captures(tuple(label.capture_id for label in labels), (entry.load(entry.label) for entry in ordered))
+
+    def of(roles: Collection[Role]) -> Iterator[Capture]:
+        return (entry.load(entry.label) for entry in ordered if entry.label.role in roles)
+
+    return Captures(tuple(label.capture_id for label in labels), of)
 
 
 def require_intact(where: Path, defects: Sequence[bool | None]) -> None:

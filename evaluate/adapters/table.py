@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ...sim.errors import DamagelandError
@@ -51,7 +52,7 @@ def _one(
 def _folder(path: Path) -> Captures:
     rows = read_queries(path)
     require_intact(path / QUERY_TABLE, [row.defect for row in rows])
-    return Captures(tuple(row.capture_id for row in rows), read_folder(path))
+    return Captures(tuple(row.capture_id for row in rows), partial(read_folder, path))
 
 
 def _realiad(path: Path) -> dict[str, Callable[[], Captures]]:
