@@ -278,3 +278,28 @@ def test_an_export_comes_back_through_its_adapter(tmp_path: Path) -> None:
     view = clouds[f"test-deformation-{seen.capture_id}--top"].views[0]
     assert np.array_equal(view.damage > 0, seen.views[0].damage > 0)
     np.testing.assert_allclose(view.depth, seen.views[0].depth, atol=1e-6)
+
+
+GARBAGE = (b"", b"\xff\xfe\x00garbage", b"{}", b'[1, {"id": []}]', b"a,b\n1,2\n")
+
+
+@pytest.mark.parametrize("name", real.SETS)
+def test_garbage_is_never_a_traceback(name: str, tmp_path: Path) -> None:
+    """Whatever one file of a set is overwritten with or cut to, the set is read or refused with a clear error."""
+    folder = real.SETS[name](tmp_path / "root" / "thing")
+    chosen = {path.suffix if "S0" in path.parent.name else (path.parent.name, path.suffix): path
+              for path in sorted((tmp_path / "root").rglob("*")) if path.is_file()}  # fmt: skip
+    for path in chosen.values():
+        whole = path.read_bytes()
+        content = json.loads(whole) if path.suffix == ".json" and b"NaN" not in whole else {}
+        odd = [json.dumps(content | {key: value}).encode() for key in content for value in (5, [{"id": "x"}])
+               ] if isinstance(content, dict) else []  # fmt: skip
+        for spoilt in (*GARBAGE, whole[: len(whole) // 2], *odd):
+            path.write_bytes(spoilt)
+            try:
+                for one in find_real_sets(folder, name):
+                    list(one.read())
+                    one.audit()
+            except DamagelandError as error:
+                assert len(str(error)) > 20
+        path.write_bytes(whole)

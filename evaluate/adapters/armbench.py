@@ -51,7 +51,10 @@ def _picks(folder: Path) -> list[str]:
     pairs = []
     for split in ("train", "test"):
         path = folder / f"{split}.csv"
-        lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []
+        except UnicodeDecodeError as error:
+            raise DamagelandError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from None
         for number, line in enumerate(lines, 1):
             name = line.strip().strip('"')
             if name and (Path(name).name != name or name in (".", "..")):
