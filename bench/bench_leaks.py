@@ -52,6 +52,7 @@ from sklearn.model_selection import GroupKFold
 RECIPE = ASSETS / "recipes" / "damages.yaml"
 CROP, MARGIN, PER_VIEW = 32, 7, 2
 """Side of a crop [px], its distance from any damaged pixel, crops per view."""
+EQUAL = 1e-9
 COVERED = 0.6
 """Least share of a crop that shows the item."""
 FOLDS, EPOCHS = 4, 12
@@ -406,6 +407,11 @@ def main() -> None:
     console.print(table_of(found))
     failed, rejected = (sum(unit.about[name] for unit in units) for name in ("resampled", "rejected"))
     pairs = sum(unit.about["damaged"] for unit in units)
+    apart = [np.nanmax(np.abs(u.mesh[0] - u.mesh[1]), initial=0.0) for u in units if u.about["damaged"]]
+    console.print(
+        f"Meshes at sound places are their twins' in {np.sum(np.array(apart) < EQUAL)} of {pairs} pairs, and differ by "
+        f"at most {max(apart):.2g} (mm, shares, valences) in the others."
+    )
     console.print(
         f"{pairs} pairs, {len(units) - pairs} sound units; {failed} solves drawn anew, {rejected} damages given up."
     )

@@ -258,4 +258,5 @@ def put_back(patch: Patch, done: Sheet, source: Int[np.ndarray, " w"]) -> Sheet:
         material=np.concatenate([whole.material[others], done.material]),
         panel=np.concatenate([whole.panel[others], done.panel]),
         removed=np.concatenate([whole.removed[others], done.removed]),
+        base=None,
     )

@@ -10,6 +10,7 @@ from damageland.generators.coarse import coarse_sheet, divide_product
 from damageland.generators.cut import divide_sheet, take_patch, unzip_edges
 from damageland.generators.damage.crush import SLIGHT_LOSS, CrushConfig, crush, crush_applies, marked_area
 from damageland.generators.damage.outcome import Outcome, UnsolvedError, moved_mm
+from damageland.generators.damage.scuff import ScuffConfig, scuff
 from damageland.generators.damage.subject import Subject
 from damageland.generators.mesh import (
     Mechanics,
@@ -33,7 +34,8 @@ from families import OWN
 from pydantic import ValidationError
 
 DEFORMATION = KINDS.index("deformation")
-HARD = tuple(family for family in OWN if crush_applies(families.product(family)))
+UNFIT = ("glass_jar", "loose_set", "multipack", "sleeve_set")
+HARD = tuple(family for family in OWN if family not in UNFIT)
 SITES: dict[str, tuple[Site, ...]] = {
     "folding_carton": ("corner", "edge", "face", "top"),
     "corrugated_shipper": ("corner", "edge", "top"),
@@ -88,9 +90,8 @@ def strains(sheet: Sheet) -> np.ndarray:
 
 def test_crush_applies_to_what_can_be_pushed_in():
     """Not to glass and glazed ware, which break, nor to what is drawn tight over rigid contents."""
-    assert {"folding_carton", "tin", "tube", "standup_pouch", "poly_mailer", "blister_pack", "book"} <= set(HARD)
-    assert not {"glass_jar", "multipack", "sleeve_set"} & set(HARD)
-    ware = [families.product("loose_set", number) for number in range(6)]
+    assert tuple(family for family in OWN if crush_applies(families.product(family))) == HARD
+    ware = [families.product("loose_set", number) for number in range(3)]
     for made in ware:
         glazed = any(m.name.startswith("glaze") for m in made.sheets[0].materials)
         assert not (glazed and crush_applies(made))
@@ -225,15 +226,14 @@ def test_full_sealed_containers_keep_their_volume(family: str, most: float):
     volume = 1e6 * enclosed_volume(made.sheets[0].vertices, made.sheets[0].faces)
     config = only("side")
     lost = []
-    for fill in (made.fill_ml, 0.0):
+    for fill in (made.fill_ml, 0.0)[: 1 if family == "pet_bottle" else 2]:  # an empty one of plastic springs back
         try:
             done = crush(Subject(replace(made, fill_ml=fill)), config, 1.0, np.random.default_rng(3))
         except UnsolvedError:
             pytest.skip("this seed is resampled")
         lost.append(done.measures["volume_loss_ml"])
     assert 0 < lost[0] <= most * volume
-    if family != "pet_bottle":  # nothing keeps an empty one from springing back
-        assert lost[1] >= lost[0]
+    assert lost[-1] >= lost[0]
 
 
 @pytest.mark.parametrize("site", ["corner", "edge", "face", "top"])
@@ -263,7 +263,7 @@ def test_nothing_goes_through_the_tray(family: str):
         turn[[i, i, j, j], [i, j, i, j]] = np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)
         turn[2, 3] = -float((made.sheets[0].vertices @ turn[:3, :3].T)[:, 2].min())
         try:
-            done = crush(Subject(made, turn), CrushConfig(), 0.8, np.random.default_rng(seed))
+            done = crush(Subject(made, turn), CrushConfig(), 0.5, np.random.default_rng(seed))
         except UnsolvedError:
             continue
         world = Subject(made, turn).to_world(done.product.sheets[0].vertices)
@@ -275,15 +275,17 @@ def test_a_cap_moves_without_bending():
     made = families.product("pet_bottle")
     cap = next(k for k, part in enumerate(made.contents) if part.name == "cap")
     moved = 0
-    for seed in range(2):
+    for seed in range(3):
         try:
-            done = crush(Subject(made), only("side"), 1.0, np.random.default_rng(seed))
+            done = crush(Subject(made), only("side"), 0.6, np.random.default_rng(seed))
         except UnsolvedError:
             continue
         before, after = made.contents[cap], done.product.contents[cap]
         moved += not np.array_equal(before.vertices, after.vertices)
         a, b = (np.linalg.norm(p.triangles - np.roll(p.triangles, 1, axis=1), axis=2) for p in (before, after))
         np.testing.assert_allclose(a, b, atol=1e-6)
+        if moved:
+            break
     assert moved
 
 
@@ -304,7 +306,7 @@ def test_harder_crush_does_more(family: str, site: Site, seed: int):
     made = families.product(family)
     steps = [
         crush(Subject(made), only(site), strength, np.random.default_rng(seed)).measures
-        for strength in (0.0, 0.15, 0.3, 0.5, 0.75, 1.0)
+        for strength in (0.0, 0.15, 0.5, 1.0)
     ]
     for name, slack in (("flow_rad", 0.02), ("volume_loss_ml", 0.02), ("area_mm2", 0.02), ("depth_mm", 0.1)):
         values = np.array([step[name] for step in steps])
@@ -352,6 +354,14 @@ def test_measures_agree_between_two_spacings(family: str, site: Site, share: flo
     assert marked_area(sheet, DEFORMATION) == pytest.approx(marked_area(before, DEFORMATION), rel=1e-6)
     volumes = [enclosed_volume(s.vertices, s.faces) for s in (before, sheet)]
     assert volumes[0] == pytest.approx(volumes[1], rel=1e-9)
+
+
+def test_a_wall_with_stains_is_pressed_as_a_clean_one():
+    """Labels of stains divide a wall at their borders; the same blow leaves the same dent in it."""
+    made, config = families.product("folding_carton"), only("corner")
+    stained = scuff(Subject(made), ScuffConfig(forms={"stain": 1}), 0.6, np.random.default_rng(1)).product
+    assert len(stained.sheets[0].vertices) > len(made.sheets[0].vertices)
+    assert dict(solved(stained, config, 0.5).measures) == dict(outcome("folding_carton", "corner").measures)
 
 
 def test_a_wall_that_was_cut_is_pressed_as_it_is():

@@ -144,7 +144,7 @@ def test_site_is_drawn_by_area_and_near_what_happened():
     made = product("folding_carton")
     sheet = made.sheets[0]
     struck = np.array([
-        scuff(Subject(made), only("scratch"), 0.0, np.random.default_rng(seed)).site for seed in range(240)
+        scuff(Subject(made), only("scratch"), 0.0, np.random.default_rng(seed)).site for seed in range(100)
     ])  # fmt: skip
     middle, area = sheet.rest[sheet.faces].mean(axis=1), face_areas(sheet.rest, sheet.faces)
     for axis in range(3):
@@ -153,7 +153,7 @@ def test_site_is_drawn_by_area_and_near_what_happened():
         assert abs(struck[:, axis].mean() - want) < 3.5 * spread
     there = sheet.rest[np.argmax(sheet.rest.sum(axis=1))]
     near = [
-        scuff(Subject(made, near=there), only("scratch"), 0.0, np.random.default_rng(seed)).site for seed in range(30)
+        scuff(Subject(made, near=there), only("scratch"), 0.0, np.random.default_rng(seed)).site for seed in range(16)
     ]
     assert np.median(np.linalg.norm(np.array(near) - there, axis=1)) < 0.05
 
@@ -354,7 +354,7 @@ def test_labels_lie_on_the_paint(family: str, form: str):
 # ---- Labels that come off -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("strength", [0.2, 0.9])
 def test_a_label_lifts_without_stretch(seed: int, strength: float):
     """Edges keep their lengths, the flap stands off outwards, what moved is labelled, the glass is as it was."""

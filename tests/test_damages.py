@@ -26,15 +26,37 @@ MOVED_MM, MOVED_SHARE = 0.5, 0.003
 """A point moved further than the larger of 0.5 mm and 0.3 % of the longest side is damaged."""
 
 
-@cache
+UNFIT = {
+    "beverage_can": {"tear", "deconstruct"},
+    "blister_pack": {"spill"},
+    "book": {"open", "missing", "deconstruct", "spill"},
+    "corrugated_shipper": {"missing", "spill"},
+    "detergent_bottle": {"tear", "deconstruct"},
+    "folding_carton": {"missing"},
+    "glass_jar": {"crush", "hole", "deconstruct"},
+    "loose_set": {"spill"},
+    "multipack": {"open", "spill"},
+    "padded_mailer": {"missing", "deconstruct", "spill"},
+    "pet_bottle": {"tear", "deconstruct"},
+    "pillow_bag": {"missing", "deconstruct"},
+    "poly_mailer": {"missing", "deconstruct", "spill"},
+    "sleeve_set": {"crush", "open", "spill"},
+    "standup_pouch": {"missing", "deconstruct"},
+    "tin": {"tear", "open", "deconstruct"},
+    "tube": {"tear", "deconstruct"},
+}
+"""What does not apply to ``product(family)``: written down, so that nothing is built to find out what to test."""
+NUMBER = {"blister_pack": 1, "loose_set": 1, "multipack": 1, "tin": 1}
+"""Which product of a family more damages apply to than to its first: one with a print, units, a fill."""
+
+
 def product(family: str) -> Product:
-    """A product of the family that as many damages as possible apply to: one with a print, units, a fill."""
-    made = [families.product(family, number) for number in range(2)]
-    return max(made, key=lambda p: sum(kind.applies(p) for kind in DAMAGES.values()))
+    """A product of the family that as many damages as possible apply to."""
+    return families.product(family, NUMBER.get(family, 0))
 
 
 def combinations() -> list[tuple[str, str]]:
-    return [(name, family) for family in OWN for name in DAMAGES if DAMAGES[name].applies(product(family))]
+    return [(name, family) for family in OWN for name in DAMAGES if name not in UNFIT[family]]
 
 
 POSES: dict[tuple[str, str], np.ndarray] = {}
@@ -77,6 +99,11 @@ def pristine(family: str) -> Scene:
     return finish_product(product(family))
 
 
+@cache
+def pristine_print(family: str) -> str:
+    return fingerprint(*pristine(family).parts)
+
+
 def repeated() -> list[tuple[str, str]]:
     """A third of all combinations, every damage among them: what is done again in another process."""
     return combinations()[::3]
@@ -94,7 +121,6 @@ def fingerprints() -> str:
 
 
 every = pytest.mark.parametrize(("name", "family"), combinations())
-PRISTINE = {family: fingerprint(*pristine(family).parts) for family in OWN}
 CODE = f"import sys; sys.path.insert(0, {str(families.TESTS)!r}); import test_damages as t; print(t.fingerprints())"
 
 
@@ -112,8 +138,10 @@ def _start(elsewhere: subprocess.Popen[str]) -> None:
 
 
 def test_every_family_can_be_damaged_in_several_ways():
-    """Each family suffers at least three of the damages, each damage at least three families."""
+    """The table says rightly what applies; each family suffers at least three damages, each damage three families."""
     pairs = combinations()
+    for family in OWN:
+        assert UNFIT[family] == {name for name, kind in DAMAGES.items() if not kind.applies(product(family))}, family
     for family in OWN:
         assert sum(f == family for _, f in pairs) >= 3, family
     for name in DAMAGES:
@@ -126,7 +154,7 @@ def test_strength_zero_is_the_identity(name: str, family: str):
     done = solve(name, product(family), 0.0)
     if done.product is not product(family):  # the very same object needs no comparison
         whole = finish_product(done.product)
-        assert fingerprint(*whole.parts) == PRISTINE[family] and not whole.gone
+        assert fingerprint(*whole.parts) == pristine_print(family) and not whole.gone
     assert all(value == 0 for value in done.measures.values()), done.measures
     assert judge(SeverityRules(), done).severity == "none"
     assert done.product.mass_g == product(family).mass_g and done.product.fill_ml == product(family).fill_ml
@@ -238,7 +266,7 @@ def test_the_twin_is_left_alone(family: str):
     for name, other in combinations():
         if other == family:
             outcome(name, family)
-    assert fingerprint(*finish_product(product(family)).parts) == PRISTINE[family]
+    assert fingerprint(*finish_product(product(family)).parts) == pristine_print(family)
 
 
 @pytest.mark.parametrize("name", DAMAGES)

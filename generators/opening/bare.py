@@ -176,7 +176,7 @@ def bare_sheet(product: Product, number: int, glue: float, rng: np.random.Genera
                        panel=cut.panel[left], removed=cut.removed[left])  # fmt: skip
         used, inverse = np.unique(keep.faces, return_inverse=True)
         keep = replace(keep, vertices=keep.vertices[used], rest=keep.rest[used], marks=keep.marks[used],
-                       faces=inverse.reshape(-1, 3))  # fmt: skip
+                       faces=inverse.reshape(-1, 3), base=None)  # fmt: skip
         sheets[number] = _torn_paper(keep, sticks[left], dried[left], None)
     else:
         del sheets[number]

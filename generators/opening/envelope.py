@@ -37,7 +37,7 @@ def _piece(sheet: Sheet, faces: Bool[np.ndarray, " f"], name: str) -> Sheet:
     return replace(
         sheet, name=name, vertices=sheet.vertices[used], rest=sheet.rest[used], marks=sheet.marks[used],
         faces=inverse.reshape(-1, 3), uv=sheet.uv[faces], material=sheet.material[faces], panel=sheet.panel[faces],
-        removed=sheet.removed[faces],
+        removed=sheet.removed[faces], base=None,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from ...sim.scene import KINDS, Material
 from ..cut import split_edges
-from ..mesh import Sheet, face_areas, mesh_edges
+from ..mesh import Base, Sheet, base_of, face_areas, mesh_edges
 from .flatten import Patch
 from .layers import Layer, Sketch
 
@@ -282,6 +282,7 @@ def _label(sheet: Sheet, depths: dict[int, np.ndarray]) -> Sheet:
     touched = np.zeros(len(sheet.rest), bool)
     touched[sheet.faces[np.isin(sheet.material, list(depths))]] = True
     near = np.asarray(touched[sheet.faces].any(axis=1))  # these and no others can get a new vertex
+    sheet = replace(sheet, base=base_of(sheet) or Base(sheet, ()))  # of all faces, not of these
     kept, local = _faces_of(sheet, ~near), _refine(_faces_of(sheet, near), depths)
     refined = len(local.rest) > len(sheet.rest)
     local = local if refined else sheet
