@@ -203,6 +203,6 @@ def _refine(
         row = rows.stop
     # A corner that was found in the wrong place must not drag a camera along.
     found = least_squares(
-        residuals, np.zeros(count), jac_sparsity=pattern, x_scale="jac", loss="soft_l1", max_nfev=40, ftol=1e-7
+        residuals, np.zeros(count), jac_sparsity=pattern, x_scale="jac", loss="soft_l1", max_nfev=20, ftol=1e-7
     )
     return at(found.x)

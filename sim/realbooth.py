@@ -171,7 +171,7 @@ def report(found: Calibration) -> str:
 
 def write_booth(path: Path, found: Calibration) -> None:
     """Write the fitted booth, with its report as a comment."""
-    mapping = _plain_ranges(found.spec.model_dump(mode="json", exclude_unset=True))
+    mapping = _plain_ranges(found.spec.model_dump(mode="json", exclude_unset=True)) | {"name": path.stem}
     head = "".join(f"# {line}\n" for line in ["Fitted by `damageland calibrate`.", *report(found).splitlines()])
     write_atomic(path, (head + yaml.safe_dump(mapping, sort_keys=False, width=120)).encode())
 

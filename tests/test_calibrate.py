@@ -92,7 +92,7 @@ def shoot(booth: Booth, scene: Scene, folder: Path, kind: str, names: list[str],
     if kind == "board":
         colours = {cam.name: 0.5 * flat_colour(cam, (*booth.parts, *scene.parts)) for cam in booth.cameras}
     else:
-        colours = preview_colour([scene], booth, samples=4, seed=1)[0]
+        colours = preview_colour([scene], booth, samples=2, seed=1)[0]
     for k, cam in enumerate(booth.cameras):
         gain = meter_exposure(colours[cam.name], cam)
         for name in names:
@@ -141,6 +141,7 @@ def test_hidden_parameters_come_back(hidden: tuple[Path, Booth], tmp_path: Path,
         assert got.full_well_e == pytest.approx(true.full_well_e, rel=0.25)
     assert fitted.lights[0].radiance[1] == pytest.approx(6, rel=0.08)
     text = out.read_text()
+    assert fitted.name == "booth"
     assert "error px" in text and yaml.safe_load(text)["tray"]["value"] == pytest.approx(0.45, rel=0.1)
 
 
