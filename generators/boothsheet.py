@@ -36,15 +36,11 @@ def booth_sheet(spec: BoothSpec, *, width_px: int = 640, samples: int = 4, seed:
     check_cameras(booth, scene)
     pictures = preview_colour([scene], booth, samples=samples, seed=seed)[0]
     truth = trace_truth(scene, booth)
-    rows = [_title(f"{booth.name}: {len(booth.cameras)} cameras, {len(booth.lights)} lamps", width_px)]
+    rows = [caption(f"{booth.name}: {len(booth.cameras)} cameras, {len(booth.lights)} lamps", width_px)]
     rows.append(_outside(booth, scene, width_px, samples, seed))
     for k, camera in enumerate(booth.cameras):
         rows.append(_camera_row(camera, k, pictures[camera.name], truth[camera.name], width_px, seed))
     return np.concatenate(rows)
-
-
-def _title(text: str, width_px: int) -> Picture:
-    return caption(text, width_px)
 
 
 def _crushed_carton(seed: int) -> Scene:
