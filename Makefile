@@ -7,7 +7,7 @@ TINS := runs/tins
 SEEDS ?= 0 1 2
 TIN_TRAIN := --config.frame-px 160 --config.crop-px 96 --config.width 16 --config.steps 1300 --config.pairs 10 --config.warped 8 --config.unpaired 2
 
-.PHONY: help demo tins test lint bench bench-leaks bench-products bench-recipes bench-whole soak clean
+.PHONY: help demo tins test lint bench bench-leaks bench-products bench-sensors bench-recipes bench-whole soak clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -54,6 +54,9 @@ bench: .venv/ready  ## Print every figure that the documentation quotes
 
 bench-leaks: .venv/ready  ## Try to tell damaged items from sound ones by anything but the damage (half an hour)
 	$(BIN)/python bench/bench_leaks.py --keep runs/leaks
+
+bench-sensors: .venv/ready  ## Our depth sensors beside real frames: make bench-sensors REAL=path/to/captures
+	$(BIN)/python bench/bench_sensors.py $(if $(REAL),REAL=$(REAL))
 
 bench-products: .venv/ready  ## Build times of every packaging family, and how many products differ
 	$(BIN)/python bench/bench_products.py

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .sim.engines import Engine
 
 Positional = tyro.conf.Positional
+ASSETS = Path(__file__).resolve().parent / "assets"
 
 
 def render(
@@ -328,9 +329,10 @@ def score(
 
 
 def preview(
-    what: Positional[Literal["products", "damages"]],
+    what: Positional[Literal["products", "damages", "booth"]],
     *,
     out: Path,
+    booth: str = "demo",
     families: tuple[str, ...] = (),
     damages: tuple[str, ...] = (),
     count: int = 5,
@@ -339,14 +341,17 @@ def preview(
     width_px: int = 640,
     seed: int = 0,
 ) -> None:
-    """Draw a contact sheet: every packaging family, several products each; or every damage on each of them.
+    """Draw a contact sheet: every packaging family; every damage on each of them; or a booth and what its cameras see.
 
     Example: damageland preview products --out sheet.png
     Example: damageland preview damages --families tin book --photoreal --out damages.png
+    Example: damageland preview booth --booth fulfilment --out sheet.png
 
     Args:
-        what: What to look at: sound products; or damages, a minor and a major one beside the sound twin.
+        what: What to look at: sound products; damages, a minor and a major one beside the sound twin; or a booth from
+            outside with its cameras' fields of view, and each camera's picture, depth and labels of a crushed carton.
         out: The picture: .png or .jpg.
+        booth: Name of a booth in assets/booths, or a YAML file (on the sheet of a booth).
         families: Only these families; all of the catalogue's without it.
         damages: Only these damages; all of the table's without it.
         count: Products of each family (on the sheet of products).
@@ -371,6 +376,11 @@ def preview(
         unknown = [name for name in names if name not in table]
         if unknown:
             raise DamagelandError(f"{flag} {' '.join(unknown)}: expected some of {', '.join(sorted(table))}.")
+    if what == "booth":
+        _preview_booth(booth, out, families, damages, photoreal, samples, width_px, seed)
+        return
+    if booth != "demo":
+        raise DamagelandError(f"--booth {booth}: products and damages are photographed in the studio; leave it out.")
     if damages and what == "products":
         raise DamagelandError("--damages: sound products have none; use `damageland preview damages`.")
     if photoreal:
@@ -387,9 +397,60 @@ def preview(
     print(f"{out}: {len(shown)} families, {count} products each")
 
 
+def _preview_booth(
+    name: str,
+    out: Path,
+    families: tuple[str, ...],
+    damages: tuple[str, ...],
+    photoreal: bool,
+    samples: int | None,
+    width_px: int,
+    seed: int,
+) -> None:
+    from .generators.boothsheet import booth_sheet
+    from .sim.booth import read_booth
+    from .sim.files import write_picture
+
+    if families or damages or photoreal:
+        raise DamagelandError("--families, --damages and --photoreal are not for the sheet of a booth: leave them out.")
+    named = ASSETS / "booths" / f"{name}.yaml"
+    known = sorted(path.stem for path in (ASSETS / "booths").glob("*.yaml"))
+    path = named if name in known else Path(name)
+    if not path.is_file():
+        raise DamagelandError(f"--booth {name}: neither in assets/booths ({', '.join(known)}) nor a file.")
+    write_picture(out, booth_sheet(read_booth(path), width_px=width_px, samples=samples or 4, seed=seed))
+    print(f"{out}: booth {path.stem}")
+
+
+def calibrate(
+    captures: Positional[Path], *, board: Path, out: Path, template: Path = ASSETS / "booths" / "top-down.yaml"
+) -> None:
+    """Fit a booth to a real one, from pictures of a ChArUco board, of a grey card and of the empty tray.
+
+    How to take them, and what comes out of them, is in docs/calibration.md.
+
+    Example: damageland calibrate captures --board charuco.yaml --out booth.yaml
+
+    Args:
+        captures: Folder with board/<camera>/*.png, and optionally grey/<camera>/*.png and empty/<camera>/*.png.
+        board: YAML of the board: squares, sides, dictionary, which pictures show it lying flat.
+        out: The booth's YAML.
+        template: Booth with the lamps, walls and depth sensors that are not fitted; lamps are scaled to what was seen.
+    """
+    from .sim.realbooth import calibrate as fit
+    from .sim.realbooth import report, write_booth
+
+    if not out.parent.is_dir():
+        raise DamagelandError(f"--out {out}: there is no folder {out.parent}. Make it first.")
+    found = fit(captures, board, template)
+    write_booth(out, found)
+    print(f"{report(found)}\n{out}: {len(found.cameras)} cameras. Next: damageland preview booth --booth {out}")
+
+
 COMMANDS = {
     "render": render,
     "preview": preview,
+    "calibrate": calibrate,
     "check": check,
     "export": export,
     "train": train,
