@@ -2,10 +2,12 @@
 
 Renders a small ``assets/recipes/redesign-stream.yaml`` into --data unless it is there, and scores its captures of new
 designs with a model that never saw these products, beside galleries of the first design alone, with 1 and with 3
-references of each new design. No weight changes. ``unknown``: share of captures whose design the model does not know.
+references of each new design. No weight changes. ``--drawn`` takes printed boxes instead, for a model that
+``bench_references.py --drawn --model`` trained. ``unknown``: share of captures whose design the model does not know.
 """
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,16 +39,39 @@ def render(folder: Path, captures: int, products: int, workers: int) -> None:
     finish(folder, shard_count(plan.recipe))
 
 
+def draw(products: int) -> list[Capture]:
+    """Printed boxes of ``tests/boxes.py`` in two designs: seconds instead of a quarter of an hour."""
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+    from boxes import box_capture
+
+    found = []
+    for n in range(products):
+        for edition in (0, 1):
+            same = partial(box_capture, product=f"p{500 + n}", edition=edition)
+            found += [same(900 + k, role="reference") for k in range(3)]
+            found += [
+                same(5000 + 10 * n + edition, blot=blot, role="query" if blot else "twin") for blot in (True, False)
+            ]
+    return found
+
+
 def refresh(gallery: Gallery, captures: Sequence[Capture]) -> list[int]:
     """Version numbers with no, one and three references of new designs."""
     references = [c for c in captures if c.role == "reference"]
     numbers = []
     for count in REFRESHED:
-        wanted = [r for r in references if design_of(r) == "0" or r.capture_id[-1] in "012"[:count]]
+        fresh = [
+            r for name in dict.fromkeys(r.item_identifier for r in references) for r in _new(references, name)[:count]
+        ]
+        wanted = [*(r for r in references if design_of(r) == "0"), *fresh]
         version, refused = add_references(gallery, wanted)
-        assert version is not None and not refused
+        assert version is not None and not refused, refused
         numbers.append(version.number)
     return numbers
+
+
+def _new(references: Sequence[Capture], product: str | None) -> list[Capture]:
+    return [r for r in references if r.item_identifier == product and design_of(r) != "0"]
 
 
 def measure(scorer: Scorer, captures: Sequence[Capture], book: ReferenceBook) -> str:
@@ -66,13 +91,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("runs/redesign"))
+    parser.add_argument("--drawn", action="store_true", help="printed boxes drawn in seconds instead of renders")
     parser.add_argument("--captures", type=int, default=60)
     parser.add_argument("--products", type=int, default=3, help="of each of two families")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    if not any(options.data.glob("shard-*.tar")):
+    if not options.drawn and not any(options.data.glob("shard-*.tar")):
         render(options.data, options.captures, options.products, options.workers)
-    scorer, captures = load_scorer(options.model), list(read_captures(options.data))
+    scorer = load_scorer(options.model)
+    captures = draw(12) if options.drawn else list(read_captures(options.data))
     asked = [c for c in captures if c.role != "reference" and c.defect is not None]
     old = [c for c in asked if design_of(c) == "0"]
     new = [c for c in asked if design_of(c) != "0"]

@@ -1,11 +1,14 @@
 """What pristine references are worth: query, refdiff, wrong gallery and fusion on the same held-out products.
 
 Renders ``assets/recipes/references.yaml`` (half an hour of work) into --data unless it is there, trains the models and
-their stack unless --model holds them, and prints the table. ``--captures`` renders fewer.
+their stack unless --model holds them, and prints the table. ``--captures`` renders fewer; ``--drawn`` takes
+printed boxes that are drawn in seconds, whose damage looks like their print.
 """
 
 import argparse
 import json
+import sys
+import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -17,7 +20,7 @@ from damageland.generators.recipe import ASSETS, make_plan, read_plan, shard_cou
 from damageland.generators.shoot import render_shard
 from damageland.sim.batch import run_shards
 from damageland.sim.output import claim_output, finish
-from damageland.sim.shards import read_captures
+from damageland.sim.shards import read_captures, shard_path, write_shard
 from damageland.train.config import TrainConfig
 from damageland.train.fusion import PARTS, Fusion, join
 from damageland.train.match import enrol
@@ -75,10 +78,38 @@ def alignment(data: Path) -> str:
     )
 
 
+def draw(folder: Path) -> Path:
+    """Printed boxes of ``tests/boxes.py`` as a data set: seconds instead of half an hour, without any realism."""
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+    from boxes import box_captures
+
+    sizes = (("train", 24, 2), ("validation", 8, 1), ("test", 20, 1))
+    captures = [c for split, products, each in sizes for c in box_captures(split, products, each)]
+    folder.mkdir(parents=True)
+    write_shard(shard_path(folder, 0), captures)
+    return folder
+
+
+def report(data: Path, model: Path, config: TrainConfig) -> None:
+    """Train what is missing, and print everything."""
+    train(data, config, model)
+    scorer = load_scorer(model)
+    rows = control_rows(scorer, data, gather(data, ()), seed=config.seed)
+    print(alignment(data))
+    print(f"{data.name}: {rows[0].captures} held-out captures, {rows[0].damaged} damaged")
+    print(describe(rows))
+    if isinstance(scorer, Fusion):
+        for name, stack in scorer.card.stacks.items():
+            print(name, stack.model_dump())
+    (model / "references.json").write_text(json.dumps(control_table(rows), indent=1) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("runs/references"))
     parser.add_argument("--model", type=Path, default=None, help="folder of a trained model; trained there if empty")
+    parser.add_argument("--drawn", action="store_true", help="printed boxes drawn in seconds instead of renders")
+    parser.add_argument("--only-alignment", action="store_true", help="no models: only how well motions are found")
     parser.add_argument("--captures", type=int, default=None)
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--locate-steps", type=int, default=250)
@@ -87,22 +118,32 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    if not any(options.data.glob("shard-*.tar")):
-        render(options.data, options.captures, options.workers)
-    model = options.model or options.data / "model"
     config = TrainConfig(
         seed=options.seed, steps=options.steps, locate_steps=options.locate_steps, width=options.width,
         crop_px=options.crop_px,
     )  # fmt: skip
-    train(options.data, config, model)
-    scorer = load_scorer(model)
-    rows = control_rows(scorer, options.data, gather(options.data, ()), seed=options.seed)
-    print(alignment(options.data))
-    print(f"{options.data}: {rows[0].captures} held-out captures, {rows[0].damaged} damaged")
-    print(describe(rows))
-    if isinstance(scorer, Fusion):
-        print({name: stack.model_dump() for name, stack in scorer.card.stacks.items()})
-    (model / "references.json").write_text(json.dumps(control_table(rows), indent=1) + "\n")
+    if options.drawn:
+        with tempfile.TemporaryDirectory() as folder:
+            small = {
+                "steps": 140,
+                "locate_steps": 40,
+                "pairs": 12,
+                "unpaired": 0,
+                "width": 8,
+                "crop_px": 64,
+                "frame_px": 64,
+                "locate_px": 48,
+            }
+            report(
+                draw(Path(folder) / "drawn"), options.model or Path(folder) / "model", config.model_copy(update=small)
+            )
+        return
+    if not any(options.data.glob("shard-*.tar")):
+        render(options.data, options.captures, options.workers)
+    if options.only_alignment:
+        print(alignment(options.data))
+        return
+    report(options.data, options.model or options.data / "model", config)
 
 
 if __name__ == "__main__":

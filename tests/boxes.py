@@ -37,7 +37,8 @@ def box_capture(
     at = np.array([*(rng.uniform(-0.3, 0.3, 2) * SIZE_M[:2]), SIZE_M[2] / 2]) if blot else None
     picture = _picture(f"{product}/{edition}")
     views = tuple(_view(name, T, picture, at, generator_for(number, 1, name)) for name in CAMERAS)
-    name = f"{split}-{product}-{number}-{role}"
+    stem = f"{split}-{product}" + (f"-e{edition}" if edition else "")
+    name = f"{stem}-{number}-{role}"
     return Capture(
         capture_id=name,
         item_identifier=f"{split}-{product}",
@@ -51,7 +52,7 @@ def box_capture(
         T_world_item=pose_rows(T),
         attributes={"family": "box", "edition": edition, "lookalikes": "" if blot else "printed_blot"},
         twin_id=name.replace("query", "twin") if blot else None,
-        reference_ids=() if role == "reference" else tuple(f"{split}-{product}-{k}-reference" for k in (900, 901)),
+        reference_ids=() if role == "reference" else tuple(f"{stem}-{k}-reference" for k in (900, 901)),
     )
 
 

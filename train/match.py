@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import cv2
@@ -31,7 +32,7 @@ Finder = Callable[[View], Square]
 
 SEE_THROUGH_M = 0.012
 """Points this far behind their neighbours belong to a far side that shows between the points of the near one."""
-THUMB_PX = 48
+THUMB_PX = 40
 """Side of the crops that flat matching compares."""
 FLAT_TURNS = 24
 
@@ -46,12 +47,53 @@ class FlatView:
 
 
 @dataclass(frozen=True)
+class FlatBank:
+    """Every reference view in every turn, small, as rows of matrices: one product compares a view with all of them."""
+
+    weight: Float32[np.ndarray, "k p"]
+    """Where the item is; each row sums to 1."""
+    print_: Float32[np.ndarray, "k q"]
+    """Prints, weighted, of p pixels and three channels."""
+    mean: Float32[np.ndarray, "k 3"]
+    spread: Float32[np.ndarray, " k"]
+    """Weighted variance of the prints, summed over channels."""
+
+    def correlate(self, thumb: Float32[np.ndarray, "t t 3"]) -> Float32[np.ndarray, " k"]:
+        """Correlation of a view's print with each row's."""
+        flat = thumb.reshape(-1, 3)
+        mean = self.weight @ flat
+        spread = self.weight @ (flat**2).sum(1) - (mean**2).sum(1)
+        both = self.print_ @ flat.reshape(-1) - (mean * self.mean).sum(1)
+        return both / (np.sqrt(np.maximum(spread * self.spread, 0)) + 1e-9)
+
+
+@dataclass(frozen=True)
 class Enrolled:
     """A product's references, made ready once: the pictures, and one cloud of points where depth allows."""
 
     flat: tuple[FlatView, ...]
     clouds: tuple[Cloud, ...]
     """Dense; of references whose poses are on record in one."""
+
+    @cached_property
+    def flat_bank(self) -> FlatBank:
+        """Made when first asked for: views with depth need none."""
+        weights, prints = [], []
+        for reference in self.flat:
+            own = _thumb(local_print(reference.view.rgb), reference.square)
+            inside = cut(reference.mask.astype(np.float32), reference.square, THUMB_PX)
+            for turn in range(FLAT_TURNS):
+                middle = (THUMB_PX / 2 - 0.5, THUMB_PX / 2 - 0.5)
+                R = cv2.getRotationMatrix2D(middle, turn * 360 / FLAT_TURNS, 1.0)
+                prints.append(cv2.warpAffine(own, R, (THUMB_PX, THUMB_PX)).reshape(-1, 3))
+                weight = cv2.warpAffine(inside, R, (THUMB_PX, THUMB_PX)).reshape(-1)
+                weights.append(weight / max(float(weight.sum()), 1.0))
+        k, pixels = len(prints), THUMB_PX**2
+        weight = np.array(weights, np.float32).reshape(k, pixels)
+        print_ = np.array(prints, np.float32).reshape(k, pixels, 3)
+        mean = np.einsum("kp,kpc->kc", weight, print_)
+        spread = np.einsum("kp,kpc->k", weight, print_**2) - (mean**2).sum(1)
+        return FlatBank(weight, (weight[..., None] * print_).reshape(k, 3 * pixels), mean, spread)
 
 
 @dataclass(frozen=True)
@@ -118,7 +160,7 @@ def match_views(
         cloud, motion = max(moved, key=lambda each: each[1].fit)
         if all(map(is_pinhole, query.views)):
             return tuple(draw_cloud(cloud, motion, view) for view in query.views)
-    return tuple(match_flat(view, s, enrolled.flat) for view, s in zip(query.views, squares, strict=True))
+    return tuple(match_flat(view, s, enrolled) for view, s in zip(query.views, squares, strict=True))
 
 
 def _motion(query: Capture, cloud: Cloud, scene: Scene, pose: PoseSource) -> Motion:
@@ -150,38 +192,25 @@ def draw_cloud(cloud: Cloud, motion: Motion, view: View) -> Match:
     return Match(np.rint(rgb).astype(np.uint8), depth, known, motion.fit)
 
 
-def match_flat(view: View, square: Square, references: Sequence[FlatView]) -> Match:
+def match_flat(view: View, square: Square, enrolled: Enrolled) -> Match:
     """Take the reference view and the turn whose print correlates best with a view, and lay it over the item."""
-    best = (-1.0, 0, 0.0)
-    wanted = _thumb(local_print(view.rgb), square)
-    for number, reference in enumerate(references):
-        own = _thumb(local_print(reference.view.rgb), reference.square)
-        inside = cut(reference.mask.astype(np.float32), reference.square, THUMB_PX)
-        for turn in np.arange(FLAT_TURNS) * 360.0 / FLAT_TURNS:
-            R = cv2.getRotationMatrix2D((THUMB_PX / 2 - 0.5, THUMB_PX / 2 - 0.5), turn, 1.0)
-            turned = cv2.warpAffine(own, R, (THUMB_PX, THUMB_PX))
-            weight = cv2.warpAffine(inside, R, (THUMB_PX, THUMB_PX))
-            best = max(best, (_correlation(wanted, turned, weight), number, float(turn)))
-    if best[0] <= 0:
+    fits = enrolled.flat_bank.correlate(_thumb(local_print(view.rgb), square))
+    best = int(fits.argmax()) if len(fits) else 0
+    if not len(fits) or fits[best] <= 0:
         return no_match(view)
-    fit, number, turn = best
-    reference = references[number]
-    R = cv2.getRotationMatrix2D((reference.square.cx, reference.square.cy), turn, square.half / reference.square.half)
+    number, turn = divmod(best, FLAT_TURNS)
+    reference, size = enrolled.flat[number], (view.rgb.shape[1], view.rgb.shape[0])
+    scale = square.half / max(reference.square.half, 1.0)
+    R = cv2.getRotationMatrix2D((reference.square.cx, reference.square.cy), turn * 360 / FLAT_TURNS, scale)
     R[:, 2] += (square.cx - reference.square.cx, square.cy - reference.square.cy)
-    size = (view.rgb.shape[1], view.rgb.shape[0])
     known = cv2.warpAffine(reference.mask.astype(np.uint8), R, size, flags=cv2.INTER_NEAREST) > 0
     rgb = cv2.warpAffine(reference.view.rgb, R, size, flags=cv2.INTER_LINEAR)
-    return Match(np.where(known[..., None], rgb, 0).astype(np.uint8), np.zeros(size[::-1], np.float32), known, fit)
+    depth = np.zeros(size[::-1], np.float32)
+    return Match(np.where(known[..., None], rgb, 0).astype(np.uint8), depth, known, float(fits[best]))
 
 
 def _thumb(print_: Float32[np.ndarray, "h w 3"], square: Square) -> Float32[np.ndarray, "t t 3"]:
     return cut(print_, Square(square.cx, square.cy, max(square.half, 1.0)), THUMB_PX).astype(np.float32)
-
-
-def _correlation(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> float:
-    w = weight[..., None] / max(float(weight.sum()), 1.0)
-    a, b = a - (a * w).sum((0, 1)), b - (b * w).sum((0, 1))
-    return float((w * a * b).sum() / (np.sqrt((w * a * a).sum() * (w * b * b).sum()) + 1e-9))
 
 
 def fit_between(

@@ -43,8 +43,9 @@ from .references import ReferenceBook, by_design
 
 REFERENCE_DROPOUT = 0.15
 """Share of training pairs that are shown without a reference, so that a product without a gallery is scored too."""
-UNKNOWN_SHARE = 0.05
-"""Share of validation captures that fit their own references worse than what is taken for another design."""
+UNKNOWN_SHARE, UNKNOWN_FACTOR = 0.05, 0.7
+"""Another design is taken for one from this factor of the fit downwards that all but this share of validation captures
+reach with their own references: few captures say little about the tail."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,11 @@ def _validated(model: Model, source: Callable[[str], Iterable[Capture]], *, pose
         return found.score
 
     model = calibrate(model, score, source("validation"), progress=progress)
-    known_fit = {modality: float(np.quantile(values, UNKNOWN_SHARE)) for modality, values in fits.items() if values}
+    known_fit = {
+        modality: UNKNOWN_FACTOR * float(np.quantile(values, UNKNOWN_SHARE))
+        for modality, values in fits.items()
+        if values
+    }
     return Model(model.networks, model.card.model_copy(update={"known_fit": known_fit}))
 
 
