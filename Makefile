@@ -5,8 +5,9 @@ BIN := .venv/bin
 RUN := runs/demo
 TINS := runs/tins
 SEEDS ?= 0 1 2
+TIN_TRAIN := --config.frame-px 160 --config.crop-px 96 --config.width 16 --config.steps 1300 --config.pairs 10 --config.warped 8 --config.unpaired 2
 
-.PHONY: help demo tins test lint bench bench-leaks bench-products bench-recipes bench-whole soak clean
+.PHONY: help demo tins test lint bench bench-leaks bench-products bench-sensors bench-recipes bench-whole soak clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -29,7 +30,7 @@ demo: .venv/ready  ## Render, train, evaluate, report (REAL=<folder of real capt
 tins: .venv/ready  ## What renders alone teach about photographs of tins (REAL=<folder>, SEEDS='0 1 2'): docs/tins.md
 	@[ -n "$(REAL)" ] || { echo "say where the photographs are: make tins REAL=path/to/photos (docs/real-captures.md has the layout)"; exit 2; }
 	$(BIN)/damageland render assets/recipes/tins.yaml --out $(TINS)
-	for seed in $(SEEDS); do [ -f $(TINS)/model-$$seed/model.json ] || $(BIN)/damageland train $(TINS) --out $(TINS)/model-$$seed --config.seed $$seed --config.crop-px 96 || exit; done
+	for seed in $(SEEDS); do [ -f $(TINS)/model-$$seed/model.json ] || $(BIN)/damageland train $(TINS) --out $(TINS)/model-$$seed --config.seed $$seed $(TIN_TRAIN) || exit; done
 	$(BIN)/damageland evaluate --model $(TINS)/model-$(firstword $(SEEDS)) --data $(TINS) --out $(TINS)/report --real $(REAL)
 	$(BIN)/python bench/bench_tins.py $(SEEDS:%=$(TINS)/model-%) --real $(REAL)
 	@echo "Report: $(CURDIR)/$(TINS)/report/report.html"
@@ -53,6 +54,9 @@ bench: .venv/ready  ## Print every figure that the documentation quotes
 
 bench-leaks: .venv/ready  ## Try to tell damaged items from sound ones by anything but the damage (half an hour)
 	$(BIN)/python bench/bench_leaks.py --keep runs/leaks
+
+bench-sensors: .venv/ready  ## Our depth sensors beside real frames: make bench-sensors REAL=path/to/captures
+	$(BIN)/python bench/bench_sensors.py $(if $(REAL),REAL=$(REAL))
 
 bench-products: .venv/ready  ## Build times of every packaging family, and how many products differ
 	$(BIN)/python bench/bench_products.py

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .sim.engines import Engine
 
 Positional = tyro.conf.Positional
+ASSETS = Path(__file__).resolve().parent / "assets"
 
 
 def render(
@@ -233,25 +234,31 @@ def train(
     data: Positional[tuple[str, ...]],
     *,
     out: Path,
+    model: str = "query",
     real: tuple[Path, ...] = (),
     config: TrainConfig = TrainConfig(),  # noqa: B008  (frozen)
 ) -> None:
     """Train a damage score per capture and a damage mask per view on rendered shards.
 
+    query looks at the capture alone; refdiff compares it with pristine references of its product, laid upon it; fusion
+    joins both. What each model is and needs is in docs/models.md.
+
     Example: damageland train runs/demo --out runs/demo/model
+    Example: damageland train runs/references --model fusion --out runs/references/model
 
     Args:
         data: Folders or URLs that `damageland render` filled.
-        out: Folder for model.safetensors and model.json; it is what --model takes.
+        out: Folder for model.safetensors and model.json; it is what --model of `damageland evaluate` takes.
+        model: query, refdiff, gallery or fusion.
         real: Folders of real captures (with query.csv) to mix in, if you have any to learn from.
         config: Settings; the same seed on the same data repeats the run.
     """
     from .evaluate.folder import find_sets, read_folder
-    from .train.loop import train as train_model
+    from .train.scorers import train_model
 
     captures = [capture for path in real for folder in find_sets(path) for capture in read_folder(folder)]
-    train_model(data, config, out, real=captures)
-    print(f"{out}: model.safetensors and model.json. Next: damageland evaluate --model {out} --data {data[0]}")
+    train_model(model, data, config, out, real=captures)
+    print(f"{out}: {model} model. Next: damageland evaluate --model {out} --data {data[0]}")
 
 
 def evaluate(
@@ -269,7 +276,7 @@ def evaluate(
     Example: damageland evaluate --model runs/demo/model --real mvtec_3d_anomaly_detection --out runs/mvtec
 
     Args:
-        model: Folder with model.safetensors and model.json.
+        model: Folder of a model of any kind, with its model.json.
         real: Folders of real captures: each with query.csv, or of another layout that docs/real-captures.md lists
             (Kaputt, MVTec AD, 3D-AD and LOCO, VisA, Real-IAD, Eyecandies, ARMBench, TAMPAR, a recorded RGB-D session),
             or a folder of such folders.
@@ -284,10 +291,48 @@ def evaluate(
     print(f"{report}: open it in a browser. Numbers: {out / 'metrics.json'}")
 
 
+def score(
+    predictions: Positional[tuple[Path, ...]],
+    *,
+    truth: str,
+    out: Path | None = None,
+    format: str | None = None,
+    split: str = "test",
+    threshold: float | None = None,
+    seed: int = 0,
+) -> None:
+    """Measure prediction files of any model: tables with the columns capture_id,pred.
+
+    Several files are measured on the same captures and compared with one another.
+
+    Example: damageland score mine.csv --truth photos/tins
+    Example: damageland score mine.parquet theirs.csv --truth runs/demo --threshold 0.5 --out runs/scored
+
+    Args:
+        predictions: CSV or parquet files; pred lies in [0, 1]. Columns mask or mask.<camera> name PNG masks beside it.
+        truth: A folder of real captures of any layout that `evaluate --real` takes, or a data set (folder or URL).
+        out: Folder for report.html, metrics.json, parts.csv and comparisons.csv; without it, figures are only printed.
+        format: The layout of --truth, if what lies in the folder should not decide.
+        split: Which captures of a rendered data set were predicted.
+        threshold: Score above which the model raises an alarm, fixed elsewhere; without it there are no rates.
+        seed: Seed of the bootstrap.
+    """
+    from .evaluate.score import REPORT, table_of
+    from .evaluate.score import score as score_files
+
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise DamagelandError(f"--threshold {threshold}: expected a number in [0, 1].")
+    results = score_files(predictions, truth, out=out, format=format, split=split, threshold=threshold, seed=seed)
+    print(table_of(results))
+    if out is not None:
+        print(f"{out / REPORT}: open it in a browser. Numbers: {out / 'metrics.json'}")
+
+
 def preview(
-    what: Positional[Literal["products", "damages"]],
+    what: Positional[Literal["products", "damages", "booth"]],
     *,
     out: Path,
+    booth: str = "demo",
     families: tuple[str, ...] = (),
     damages: tuple[str, ...] = (),
     count: int = 5,
@@ -296,14 +341,17 @@ def preview(
     width_px: int = 640,
     seed: int = 0,
 ) -> None:
-    """Draw a contact sheet: every packaging family, several products each; or every damage on each of them.
+    """Draw a contact sheet: every packaging family; every damage on each of them; or a booth and what its cameras see.
 
     Example: damageland preview products --out sheet.png
     Example: damageland preview damages --families tin book --photoreal --out damages.png
+    Example: damageland preview booth --booth fulfilment --out sheet.png
 
     Args:
-        what: What to look at: sound products; or damages, a minor and a major one beside the sound twin.
+        what: What to look at: sound products; damages, a minor and a major one beside the sound twin; or a booth from
+            outside with its cameras' fields of view, and each camera's picture, depth and labels of a crushed carton.
         out: The picture: .png or .jpg.
+        booth: Name of a booth in assets/booths, or a YAML file (on the sheet of a booth).
         families: Only these families; all of the catalogue's without it.
         damages: Only these damages; all of the table's without it.
         count: Products of each family (on the sheet of products).
@@ -328,6 +376,11 @@ def preview(
         unknown = [name for name in names if name not in table]
         if unknown:
             raise DamagelandError(f"{flag} {' '.join(unknown)}: expected some of {', '.join(sorted(table))}.")
+    if what == "booth":
+        _preview_booth(booth, out, families, damages, photoreal, samples, width_px, seed)
+        return
+    if booth != "demo":
+        raise DamagelandError(f"--booth {booth}: products and damages are photographed in the studio; leave it out.")
     if damages and what == "products":
         raise DamagelandError("--damages: sound products have none; use `damageland preview damages`.")
     if photoreal:
@@ -344,13 +397,65 @@ def preview(
     print(f"{out}: {len(shown)} families, {count} products each")
 
 
+def _preview_booth(
+    name: str,
+    out: Path,
+    families: tuple[str, ...],
+    damages: tuple[str, ...],
+    photoreal: bool,
+    samples: int | None,
+    width_px: int,
+    seed: int,
+) -> None:
+    from .generators.boothsheet import booth_sheet
+    from .sim.booth import read_booth
+    from .sim.files import write_picture
+
+    if families or damages or photoreal:
+        raise DamagelandError("--families, --damages and --photoreal are not for the sheet of a booth: leave them out.")
+    named = ASSETS / "booths" / f"{name}.yaml"
+    known = sorted(path.stem for path in (ASSETS / "booths").glob("*.yaml"))
+    path = named if name in known else Path(name)
+    if not path.is_file():
+        raise DamagelandError(f"--booth {name}: neither in assets/booths ({', '.join(known)}) nor a file.")
+    write_picture(out, booth_sheet(read_booth(path), width_px=width_px, samples=samples or 4, seed=seed))
+    print(f"{out}: booth {path.stem}")
+
+
+def calibrate(
+    captures: Positional[Path], *, board: Path, out: Path, template: Path = ASSETS / "booths" / "top-down.yaml"
+) -> None:
+    """Fit a booth to a real one, from pictures of a ChArUco board, of a grey card and of the empty tray.
+
+    How to take them, and what comes out of them, is in docs/calibration.md.
+
+    Example: damageland calibrate captures --board charuco.yaml --out booth.yaml
+
+    Args:
+        captures: Folder with board/<camera>/*.png, and optionally grey/<camera>/*.png and empty/<camera>/*.png.
+        board: YAML of the board: squares, sides, dictionary, which pictures show it lying flat.
+        out: The booth's YAML.
+        template: Booth with the lamps, walls and depth sensors that are not fitted; lamps are scaled to what was seen.
+    """
+    from .sim.realbooth import calibrate as fit
+    from .sim.realbooth import report, write_booth
+
+    if not out.parent.is_dir():
+        raise DamagelandError(f"--out {out}: there is no folder {out.parent}. Make it first.")
+    found = fit(captures, board, template)
+    write_booth(out, found)
+    print(f"{report(found)}\n{out}: {len(found.cameras)} cameras. Next: damageland preview booth --booth {out}")
+
+
 COMMANDS = {
     "render": render,
     "preview": preview,
+    "calibrate": calibrate,
     "check": check,
     "export": export,
     "train": train,
     "evaluate": evaluate,
+    "score": score,
 }
 
 

@@ -62,8 +62,8 @@ def rendered_sentence(manifest: Sequence[Mapping[str, Any]] | None) -> str:
     )
 
 
-def learned_sentence(results: Iterable[SetResult]) -> str:
-    """What was learned, on rendered captures of products the detector has not seen."""
+def learned_sentence(results: Iterable[SetResult], *, unseen: bool = True) -> str:
+    """What was learned, on rendered captures of products the detector has not seen, if that is known."""
     held_out = next((result for result in results if result.origin == "synthetic"), None)
     if held_out is None:
         return "What was learned on rendered captures was not measured: no rendered data set was given."
@@ -74,8 +74,9 @@ def learned_sentence(results: Iterable[SetResult]) -> str:
             f"({len(held_out.rows_of(True))} damaged, {len(held_out.rows_of(False))} intact) lack a class."
         )
     return (
-        f"On {count(len(held_out.labelled), 'rendered capture')} of {_products(held_out)} it never saw, the detector "
-        f"ranks a damaged one above an intact one in {percent(auroc.value)} of pairs (AUROC {interval(auroc)})"
+        f"On {count(len(held_out.labelled), 'rendered capture')} of {_products(held_out)}"
+        f"{' it never saw' * unseen}, the detector ranks "
+        f"a damaged one above an intact one in {percent(auroc.value)} of pairs (AUROC {interval(auroc)})"
         f"{_found(held_out)}."
     )
 
@@ -116,13 +117,16 @@ def _transfer(result: SetResult) -> str:
         intact = len(result.rows_of(False))
         if not intact:
             return f"{result.name}: nothing can be measured without intact captures whose labels are known."
+        if rate.value is None:
+            return f"{result.name}: without damaged captures and without a threshold, nothing can be measured."
         return (
-            f"{result.name}: {round((rate.value or 0) * intact)} of {count(intact, 'intact photograph')} raised an "
+            f"{result.name}: {round(rate.value * intact)} of {count(intact, 'intact photograph')} raised an "
             f"alarm (false-alarm rate {interval(rate)}); without damaged ones there is no ranking to judge."
         )
     if _too_few(result):
+        alarms = "" if rate.value is None else f"false-alarm rate {interval(rate)}; "
         return (
-            f"{result.name}: false-alarm rate {interval(rate)}; with {count(result.groups_of(True), 'group')} of "
+            f"{result.name}: {alarms}with {count(result.groups_of(True), 'group')} of "
             f"damaged captures and {result.groups_of(False)} of intact ones, too small to judge if damage was seen."
         )
     cue = f"the best trivial cue ({_CUE_NAMES[result.best_cue]}: {interval(result.metrics[result.best_cue])})"
@@ -275,6 +279,8 @@ def _cautions(result: SetResult) -> list[str]:
 def general_caveats(results: Sequence[SetResult], info: Mapping[str, Any]) -> list[str]:
     """Sentences that hold for the whole report; ``info`` is model.json."""
     said = threshold_sentences(info)
+    if not info:
+        said.append("The scores come from a file: what the model learned from, and how it was chosen, is unknown here.")
     if not any(result.origin == "real" for result in results):
         said.append(NOT_MEASURED + " Results on rendered captures say nothing certain about photographs.")
     if any(result.origin == "synthetic" for result in results):

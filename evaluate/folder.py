@@ -12,13 +12,13 @@ The whole table is checked before the first capture is yielded, the pixels when 
 import ast
 import csv
 import difflib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..sim.capture import Capture, View
+from ..sim.capture import Capture, Role, View
 from ..sim.errors import DamagelandError
 from ..sim.scene import KINDS
 from .images import as_damage, check_sizes, inside, read_marks, read_rgb, read_steps
@@ -84,8 +84,8 @@ def find_sets(path: Path) -> list[Path]:
     return sets
 
 
-def read_folder(folder: Path) -> Iterator[Capture]:
-    """Read a folder of real captures: queries in the order of the table, then references.
+def read_folder(folder: Path, roles: Collection[Role] = ("query", "reference")) -> Iterator[Capture]:
+    """Read a folder of real captures: queries in the order of the table, then references; or one of both.
 
     The tables and the existence of every file are checked at once, before anything is returned; a file that is no
     image, or whose size differs from its picture's, is an error when its capture is reached.
@@ -93,14 +93,14 @@ def read_folder(folder: Path) -> Iterator[Capture]:
     rows = read_queries(folder)
     taken = {row.capture_id for row in rows}
     references = _read_references(folder, taken) if (folder / REFERENCE_TABLE).is_file() else []
-    return _captures(rows, references)
+    return _captures(rows, references, roles)
 
 
-def _captures(rows: list[_Row], references: list[_Reference]) -> Iterator[Capture]:
+def _captures(rows: list[_Row], references: list[_Reference], roles: Collection[Role]) -> Iterator[Capture]:
     gallery: dict[str, tuple[str, ...]] = {}
     for reference in references:
         gallery[reference.item_identifier] = (*gallery.get(reference.item_identifier, ()), reference.capture_id)
-    for row in rows:
+    for row in rows if "query" in roles else ():
         yield Capture(
             capture_id=row.capture_id,
             item_identifier=row.item_identifier,
@@ -116,7 +116,7 @@ def _captures(rows: list[_Row], references: list[_Reference]) -> Iterator[Captur
             attributes={"lookalikes": row.lookalikes} if row.lookalikes else {},
             reference_ids=gallery.get(row.item_identifier or "", ()),
         )
-    for reference in references:
+    for reference in references if "reference" in roles else ():
         yield Capture(
             capture_id=reference.capture_id,
             item_identifier=reference.item_identifier,

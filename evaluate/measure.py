@@ -1,12 +1,13 @@
 """Every figure of a set of scored rows, each with its interval."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ..sim.scene import KINDS
 from ..sim.seed import generator_for
 from .cues import CUES, estimate_cue, orient
 from .metrics import (
@@ -24,7 +25,7 @@ from .metrics import (
     keep_rows,
     paired_difference,
 )
-from .results import Comparison, Part, PartOf, ScoredRow, SetResult
+from .results import Comparison, KindResult, Part, PartOf, ScoredRow, SetResult
 
 RANKING = (
     "AP_any",
@@ -65,10 +66,20 @@ class Table:
         return estimate(statistic, self.scores[keep], self.defect[keep], keep_rows(self.resamples, keep))
 
 
-def measure_set(name: str, origin: Literal["real", "synthetic"], rows: Sequence[ScoredRow], *, seed: int) -> SetResult:
-    """Every metric of a set, on its rows with known labels, each with its interval."""
+def measure_set(
+    name: str,
+    origin: Literal["real", "synthetic"],
+    rows: Sequence[ScoredRow],
+    *,
+    seed: int,
+    draws: str | None = None,
+) -> SetResult:
+    """Every metric of a set, on its rows with known labels, each with its interval.
+
+    Results with the same seed and ``draws`` (the name, without it) share their resamples.
+    """
     known = [row for row in rows if row.defect is not None]
-    table = _table(name, known, seed)
+    table = _table(draws or name, known, seed)
     metrics = _ranking(table) | _operating(table, known)
     metrics |= estimate_pixels([row.pixels for row in known], table.resamples)
     for statistic in PROBABILITY:
@@ -83,7 +94,9 @@ def measure_set(name: str, origin: Literal["real", "synthetic"], rows: Sequence[
         comparisons = compare(table.scores, oriented, table)
     ordered = {key: metrics[key] for key in METRICS}
     parts = tuple(_parts(table, known))
-    return SetResult(name, origin, tuple(rows), ordered, best, margin, parts=parts, comparisons=comparisons)
+    kinds = tuple(_kinds(table, known))
+    told = SetResult(name, origin, tuple(rows), ordered, best, margin, parts=parts, comparisons=comparisons)
+    return replace(told, kinds=kinds)
 
 
 def _table(name: str, known: Sequence[ScoredRow], seed: int) -> Table:
@@ -152,6 +165,19 @@ def _part(
     return Part(of, name.replace("_", " "), int(damaged.sum()), groups, recall, auroc)
 
 
+def _kinds(table: Table, known: Sequence[ScoredRow]) -> Iterator[KindResult]:
+    """Each kind that every row has a score for; damaged rows that name no kind say nothing about kinds."""
+    told = np.array([not row.defect or bool(row.kinds) for row in known], dtype=bool)
+    for kind in KINDS:
+        if not known or any(kind not in row.kind_scores for row in known):
+            continue
+        scores = np.array([row.kind_scores[kind] for row in known], dtype=np.float64)[told]
+        shown = np.array([kind in row.kinds for row in known], dtype=bool)[told]
+        resamples = keep_rows(table.resamples, told)
+        ap, auroc = (estimate(metric, scores, shown, resamples) for metric in ("AP", "AUROC"))
+        yield KindResult(kind.replace("_", " "), int(shown.sum()), int((~shown).sum()), ap, auroc)
+
+
 # Comparisons
 
 
@@ -171,6 +197,23 @@ def compare(
         )
         for name, theirs in others.items()
     )
+
+
+def compare_sets(results: Sequence[SetResult], *, seed: int, draws: str) -> list[SetResult]:
+    """Add to each result how it compares with the others, which scored the same captures in the same order."""
+    if len(results) < 2:
+        return list(results)
+    compared = []
+    for result in results:
+        table = _table(draws, result.labelled, seed)
+        cues = {cue: np.array([row.cues[cue] for row in result.labelled], dtype=np.float64) for cue in CUES}
+        others = {cue: orient(values, table.defect) for cue, values in cues.items()} | {
+            other.name: np.array([row.score for row in other.labelled], dtype=np.float64)
+            for other in results
+            if other is not result
+        }
+        compared.append(replace(result, comparisons=compare(table.scores, others, table)))
+    return compared
 
 
 def estimate_margin(

@@ -28,6 +28,7 @@ from .conclusions import (
     rendered_sentence,
     transferred_sentences,
 )
+from .controls import ControlRow
 from .figures import draw_curves, draw_set
 from .results import ScoredRow, SetResult
 from .tables import HEADINGS, HEADLINE, sections
@@ -69,8 +70,12 @@ def render_report(
     log: Mapping[str, Sequence[str]],
     manifest: Sequence[Mapping[str, Any]] | None,
     provenance: Provenance,
+    controls: Sequence[ControlRow] = (),
 ) -> str:
-    """Render the report as HTML; ``info`` is model.json, ``log`` the columns of log.csv, ``manifest`` its rows."""
+    """Render the report as HTML; ``info`` is model.json, ``log`` the columns of log.csv, ``manifest`` its rows.
+
+    ``controls`` are what right, wrong and no references make of the held-out rendered captures.
+    """
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -82,7 +87,7 @@ def render_report(
     values = {name: told["value"] for name, told in info.get("thresholds", {}).items()}
     return environment.get_template("report.html.j2").render(
         rendered=rendered_sentence(manifest),
-        learned=learned_sentence(results),
+        learned=learned_sentence(results, unseen=bool(info)),
         transferred=transferred_sentences(results),
         not_measured=NOT_MEASURED,
         counts=counts_table(manifest or ()),
@@ -100,6 +105,7 @@ def render_report(
         caveats={result.name: caveats(result) for result in results},
         general=general_caveats(results, info),
         provenance=provenance_table(info, manifest, provenance),
+        controls=controls,
     )
 
 

@@ -1,7 +1,7 @@
 """What an evaluation deals in: predictions of any model, scored rows, and what was measured on a set of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -80,6 +80,8 @@ class ScoredRow:
     """Parts of the set that are told apart, such as small crops."""
     pixels: PixelTally | None = None
     """Its masks against the truth, where both are known."""
+    kind_scores: Mapping[str, float] = field(default_factory=dict)
+    """Score of each kind of damage, from a model that tells kinds apart."""
 
 
 PartOf = Literal["severity", "kind", "family", "stratum"]
@@ -95,6 +97,17 @@ class Part:
     groups: int
     recall: Estimate
     """Share that raised an alarm at the threshold."""
+    auroc: Estimate
+
+
+@dataclass(frozen=True)
+class KindResult:
+    """How well the score of one kind finds captures with it among all others whose kinds are known."""
+
+    kind: str
+    shown: int
+    others: int
+    ap: Estimate
     auroc: Estimate
 
 
@@ -124,6 +137,7 @@ class SetResult:
     """AUROC of the model minus that of the best cue, paired: both on the same resamples."""
     parts: tuple[Part, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    kinds: tuple[KindResult, ...] = ()
     strips: tuple[Strip, ...] = ()
     notes: tuple[str, ...] = ()
     """What the set's files tell about it."""

@@ -22,19 +22,22 @@ from ..sim.files import write_atomic
 from ..sim.manifest import manifest_rows
 from ..sim.output import LOCK_FILE
 from ..sim.shards import read_captures
-from ..sim.store import File, Source
+from ..sim.store import File, Source, as_store
 from ..train.console import bar, say
 from .adapters.table import RealSet, find_real_sets
 from .conclusions import interval
+from .controls import ControlRow, control_table, describe
 from .measure import METRICS
 from .report import Provenance, render_report
 from .results import Scorer, SetResult
 from .scoring import score_set
-from .tables import COMPARISON_COLUMNS, PART_COLUMNS, comparison_rows, part_rows
+from .tables import COMPARISON_COLUMNS, KIND_COLUMNS, PART_COLUMNS, comparison_rows, kind_rows, part_rows
 
 SYNTHETIC_TEST = "synthetic_test"
 """Name of the set of held-out rendered captures."""
 REPORT = "report.html"
+CONTROLS = "references.json"
+"""What right, wrong and no references make of the held-out rendered captures, for a model that compares."""
 
 
 def evaluate(
@@ -53,12 +56,16 @@ def evaluate(
     rendered data set (folder or URL); its test split holds products that training never saw. At least one of both must
     be given.
     """
-    from ..train.predict import load_model, predict  # torch loads slowly: not before it is needed
+    from ..train.scorers import load_scorer  # torch loads slowly: not before it is needed
+    from .references import control_rows, gather
 
-    loaded = load_model(model)
-    return evaluate_scorer(
-        lambda capture: predict(loaded, capture),
-        loaded.card.model_dump(mode="json"),
+    scorer = load_scorer(model)
+    sets = name_sets(real, format).values() if scorer.wants_references else ()
+    book = gather(data if scorer.wants_references else None, sets)
+    controls = control_rows(scorer, data, book, seed=seed) if scorer.wants_references and data is not None else []
+    report = evaluate_scorer(
+        lambda capture: scorer(capture, book.find(capture)),
+        scorer.info,
         real=real,
         data=data,
         out=out,
@@ -67,7 +74,12 @@ def evaluate(
         model_name=str(model),
         progress=progress,
         seed=seed,
+        controls=controls,
     )
+    if controls:
+        write_atomic(out / CONTROLS, json.dumps(control_table(controls), indent=1, allow_nan=False) + "\n")
+        say(describe(controls), enabled=progress)
+    return report
 
 
 def evaluate_scorer(
@@ -82,6 +94,7 @@ def evaluate_scorer(
     model_name: str = "",
     progress: bool = True,
     seed: int = 0,
+    controls: Sequence[ControlRow] = (),
 ) -> Path:
     """Evaluate any model given as a function; ``info`` is what model.json would say of it (thresholds, trained_on)."""
     started = time.monotonic()
@@ -105,8 +118,8 @@ def evaluate_scorer(
         recipe=None if data is None else _recipe_name(as_store(data) / LOCK_FILE),
         real={name: f"{one.folder} ({one.format})" for name, one in sets.items()},
     )
-    html = render_report(results, info=info, log=log or {}, manifest=manifest, provenance=provenance)
-    _write(out, results, html)
+    html = render_report(results, info=info, log=log or {}, manifest=manifest, provenance=provenance, controls=controls)
+    write_results(out, results, html)
     for result in results:
         say(_summary(result), enabled=progress)
     return out / REPORT
@@ -147,7 +160,7 @@ def _score_all(
             )
     for name, one in sets.items():
         with bar(name, None, enabled=progress) as advance:
-            captures = one.read()
+            captures = one.read().of(("query", "twin"))
             result = score_set(name, "real", captures, scorer, seed=seed, trained_on=trained_on, on_capture=advance)
             yield replace(result, notes=tuple(one.audit()))
 
@@ -170,7 +183,8 @@ def metrics_table(results: Sequence[SetResult]) -> dict[str, dict[str, dict[str,
     }
 
 
-def _write(out: Path, results: Sequence[SetResult], html: str) -> None:
+def write_results(out: Path, results: Sequence[SetResult], html: str) -> None:
+    """Write every output of an evaluation; the report comes last."""
     (out / "predictions").mkdir(parents=True, exist_ok=True)
     for result in results:
         rows = [(row.capture_id, repr(row.score)) for row in result.rows]
@@ -178,6 +192,7 @@ def _write(out: Path, results: Sequence[SetResult], html: str) -> None:
     for name, columns, lines in (
         ("parts.csv", PART_COLUMNS, part_rows(results)),
         ("comparisons.csv", COMPARISON_COLUMNS, comparison_rows(results)),
+        ("kinds.csv", KIND_COLUMNS, kind_rows(results)),
     ):
         write_atomic(out / name, _csv([columns, *lines]))
     write_atomic(out / "metrics.json", json.dumps(metrics_table(results), indent=1, allow_nan=False) + "\n")

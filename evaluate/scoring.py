@@ -27,12 +27,14 @@ def score_set(
     scorer: Scorer,
     *,
     seed: int,
+    draws: str | None = None,
     trained_on: Collection[str] = (),
     on_capture: Callable[[], None] = lambda: None,
 ) -> SetResult:
     """Score the queries and twins of a set, measure, and keep small pictures; references are not scored.
 
-    ``trained_on`` names captures and products that the model has learned from; rows of them are counted.
+    ``draws`` names the resamples, which results can share. ``trained_on`` names captures and products that the model
+    has learned from; rows of them are counted.
     """
     known = 0
     rows: list[ScoredRow] = []
@@ -47,7 +49,7 @@ def score_set(
             _collect_strip(capture, prediction, strips, seen)
         known += (capture.capture_id if origin == "real" else capture.item_identifier) in trained_on
         on_capture()
-    return replace(measure_set(name, origin, rows, seed=seed), strips=tuple(strips), trained_on=known)
+    return replace(measure_set(name, origin, rows, seed=seed, draws=draws), strips=tuple(strips), trained_on=known)
 
 
 def _row(capture: Capture, prediction: Prediction, *, draw: bool) -> ScoredRow:
@@ -77,6 +79,7 @@ def _row(capture: Capture, prediction: Prediction, *, draw: bool) -> ScoredRow:
         lookalike=bool(capture.attributes.get("lookalikes")),
         strata=tuple(capture.attributes.get("strata", ())),
         pixels=_tally(capture, _masks(prediction)),
+        kind_scores=dict(getattr(prediction, "kind_scores", {})),
     )
 
 

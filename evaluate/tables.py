@@ -104,6 +104,18 @@ def part_rows(results: Sequence[SetResult]) -> list[tuple[str, ...]]:
     ]
 
 
+KIND_COLUMNS = ("set", "kind", "shown", "others", "AP", "AP_low", "AP_high", "AUROC", "AUROC_low", "AUROC_high")
+
+
+def kind_rows(results: Sequence[SetResult]) -> list[tuple[str, ...]]:
+    """Rows of kinds.csv: AP and AUROC of the score of each kind."""
+    return [
+        (result.name, one.kind, str(one.shown), str(one.others), *_fields(one.ap), *_fields(one.auroc))
+        for result in results
+        for one in result.kinds
+    ]
+
+
 COMPARISON_COLUMNS = ("set", "against", "AUROC_difference", "low", "high", "p_delong", "p_holm")
 
 

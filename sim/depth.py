@@ -175,11 +175,22 @@ def axial_noise(
 
 
 def _edges(z: Float[np.ndarray, "h w"], reach_px: float) -> Bool[np.ndarray, "h w"]:
-    """Pixels within reach of a depth edge."""
-    side = 2 * round(reach_px) + 1
-    if side == 1:
+    """Pixels within reach of a depth edge: where the disparity of neighbours bends by more than a jump in depth.
+
+    Planes, however slanted, have disparities on a straight line.
+    """
+    side = 2 * round(reach_px) - 1
+    if side < 1:
         return np.zeros(z.shape, bool)
-    return cv2.dilate(z, np.ones((side, side))) - cv2.erode(z, np.ones((side, side))) > JUMP_M
+    disparity = np.divide(1.0, z, out=np.zeros_like(z), where=z > 0)
+    bent = np.zeros(z.shape)
+    for axis in (0, 1):
+        step = np.diff(disparity, axis=axis)
+        inner = [slice(1, -1) if k == axis else slice(None) for k in (0, 1)]
+        np.maximum(bent[*inner], np.abs(np.diff(step, axis=axis)), out=bent[*inner])
+    nearest = cv2.dilate(disparity, np.ones((3, 3)))
+    edge = bent > JUMP_M * np.maximum(disparity, 1e-6) * nearest  # a jump of dz is one of dz / (z z') in disparity
+    return edge if side == 1 else cv2.dilate(edge.astype(np.uint8), np.ones((side, side))) > 0
 
 
 def _moved_sideways(

@@ -260,6 +260,7 @@ class EncodedView:
     height: int
     K: Sequence[Sequence[float]] | None
     T_world_cam: Sequence[Sequence[float]] | None
+    lens: Lens
     images: Mapping[str, tuple[str, bytes]]
     """Name of the member and its bytes, by kind: rgb, depth, item, part, damage."""
 
@@ -357,15 +358,15 @@ def _encoded(capture_id: str, header: _ViewHeader, members: Mapping[str, bytes])
         images[suffix.split(".")[0]] = (name, members[name])
     if "rgb" not in images:
         raise DamagelandError(f"{capture_id}.json lists no rgb image for camera {header.camera}")
-    return EncodedView(header.camera, header.width, header.height, header.K, header.T_world_cam, images)
+    lens = _parse_lens(header.distortion)
+    return EncodedView(header.camera, header.width, header.height, header.K, header.T_world_cam, lens, images)
 
 
 def _decode_view(capture_id: str, header: _ViewHeader, members: Mapping[str, bytes]) -> View:
     encoded = _encoded(capture_id, header, members)
     images = {kind: encoded.decode(kind) for kind in encoded.images}
     K, T = (None if rows is None else np.array(rows, dtype=np.float64) for rows in (header.K, header.T_world_cam))
-    lens = _parse_lens(header.distortion)
-    return View(camera=header.camera, K=K, T_world_cam=T, lens=lens, **images)  # pyright: ignore[reportArgumentType]
+    return View(camera=header.camera, K=K, T_world_cam=T, lens=encoded.lens, **images)  # pyright: ignore[reportArgumentType]
 
 
 def _decode_image(name: str, kind: str, data: bytes) -> np.ndarray:

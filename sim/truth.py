@@ -150,21 +150,23 @@ def _trace_sensor(camera: Camera, casters: _Casters, scene_parts: int) -> Truth:
 def _seen_by_both(
     camera: Camera, baseline_m: float, opaque: Caster, truth: Truth, rays: tuple[np.ndarray, np.ndarray]
 ) -> Bool[np.ndarray, "h w"]:
-    """Whether what each pixel sees lies in the other's picture, and nothing stands between them.
+    """Whether the other eye, a baseline further along x, sees what each pixel sees.
 
-    The other one, projector or camera, has the same lens a baseline further along x.
+    A second camera has the same lens, and so a border that it does not see; a projector lights more than is seen.
     """
     other = camera.T_world_cam.copy()
     other[:3, 3] += baseline_m * other[:3, 0]
     z = truth.depth_behind.reshape(-1)
     at = rays[0] + z[:, None] * rays[1]
     uv, _ = project(replace(camera, T_world_cam=other), at)
-    inside = (uv >= 0).all(axis=1) & (uv[:, 0] < camera.width) & (uv[:, 1] < camera.height) & (z > 0)
+    inside = (uv >= 0).all(axis=1) & (uv[:, 0] < camera.width) & (uv[:, 1] < camera.height)
+    if camera.depth is not None and camera.depth.kind != "active_stereo":
+        inside[:] = True
     to = other[:3, 3] - at
     # From a little off the surface: the ray must not meet the surface that it starts from.
     start = at + 1e-3 * to / np.maximum(np.linalg.norm(to, axis=1, keepdims=True), 1e-9)
     hidden = occluded(opaque, start, to, np.full(len(to), 0.99))
-    return (inside & ~hidden).reshape(truth.depth.shape)
+    return (inside & (z > 0) & ~hidden).reshape(truth.depth.shape)
 
 
 def _trace_camera(camera: Camera, casters: _Casters, scene_parts: int) -> Truth:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from damageland.sim.capture import Capture, Damage, Role, View
+from damageland.sim.lens import PINHOLE, Lens
 from damageland.sim.scene import KINDS, Kind
 from damageland.sim.seed import generator_for
 from damageland.sim.shards import shard_path, write_shard
@@ -43,6 +44,7 @@ def fake_view(
         item=item,
         part=(item.astype(np.uint16) * 8 * 3 + (damage > 0)).astype(np.uint16),
         damage=damage,
+        lens=PINHOLE if with_depth else Lens("brown_conrady", (0.05, -0.01, 0.0, 0.0, 0.0)),
     )
 
 

@@ -14,6 +14,8 @@ import pytest
 import scenes
 import tifffile
 from damageland.evaluate.adapters.table import ADAPTERS, find_real_sets
+from damageland.evaluate.predictions import Scored
+from damageland.evaluate.run import evaluate_scorer
 from damageland.sim.capture import Capture
 from damageland.sim.errors import DamagelandError
 from damageland.sim.export.source import Selection
@@ -38,6 +40,21 @@ def refused(folder: Path) -> str:
     with pytest.raises(DamagelandError) as caught:
         read(folder)
     return str(caught.value)
+
+
+def test_a_set_of_others_goes_all_the_way_to_the_report(tmp_path: Path) -> None:
+    """Strata, audit and the format stand in the report; a format that it is not is refused before any writing."""
+
+    def scorer(capture: Capture) -> Scored:
+        return Scored(capture.capture_id, 0.7 if capture.defect else 0.2, bool(capture.defect), (), (), (), {})
+
+    folder = real.kaputt(tmp_path / "kaputt")
+    report = evaluate_scorer(scorer, {}, real=[folder], data=None, out=tmp_path / "out", progress=False)
+    text = report.read_text()
+    assert "without small crop" in text and "byte for byte" in text and "(kaputt)" in text
+    with pytest.raises(DamagelandError, match="loco"):
+        evaluate_scorer(scorer, {}, real=[folder], data=None, out=tmp_path / "no", format="loco", progress=False)
+    assert not (tmp_path / "no").exists()
 
 
 @pytest.mark.parametrize("name", real.SETS)
@@ -85,6 +102,8 @@ def test_kaputt_by_either_root(unpacked: bool, tmp_path: Path) -> None:
     assert all(q.views[0].item.all() for q in queries)
     assert [captures[name].item_identifier for q in queries for name in q.reference_ids] == ["B0", "B1", "B2"]
     (one,) = find_real_sets(tmp_path / "k")
+    (tmp_path / "k" / ("query-image" if unpacked else "") / "data/test/query-data/image/test1.jpg").write_text("broken")
+    assert [c.role for c in one.read().of(("reference",))] == ["reference"] * 3  # no query is looked at
     gallery, impure = one.audit()
     assert "3 references of 4 items; 1 items have none" in gallery and impure.startswith(
         "1 references are byte for byte"
@@ -259,3 +278,28 @@ def test_an_export_comes_back_through_its_adapter(tmp_path: Path) -> None:
     view = clouds[f"test-deformation-{seen.capture_id}--top"].views[0]
     assert np.array_equal(view.damage > 0, seen.views[0].damage > 0)
     np.testing.assert_allclose(view.depth, seen.views[0].depth, atol=1e-6)
+
+
+GARBAGE = (b"", b"\xff\xfe\x00garbage", b"{}", b'[1, {"id": []}]', b"a,b\n1,2\n")
+
+
+@pytest.mark.parametrize("name", real.SETS)
+def test_garbage_is_never_a_traceback(name: str, tmp_path: Path) -> None:
+    """Whatever one file of a set is overwritten with or cut to, the set is read or refused with a clear error."""
+    folder = real.SETS[name](tmp_path / "root" / "thing")
+    chosen = {path.suffix if "S0" in path.parent.name else (path.parent.name, path.suffix): path
+              for path in sorted((tmp_path / "root").rglob("*")) if path.is_file()}  # fmt: skip
+    for path in chosen.values():
+        whole = path.read_bytes()
+        content = json.loads(whole) if path.suffix == ".json" and b"NaN" not in whole else {}
+        odd = [json.dumps(content | {key: value}).encode() for key in content for value in (5, [{"id": "x"}])
+               ] if isinstance(content, dict) else []  # fmt: skip
+        for spoilt in (*GARBAGE, whole[: len(whole) // 2], *odd):
+            path.write_bytes(spoilt)
+            try:
+                for one in find_real_sets(folder, name):
+                    list(one.read())
+                    one.audit()
+            except DamagelandError as error:
+                assert len(str(error)) > 20
+        path.write_bytes(whole)

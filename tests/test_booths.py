@@ -11,12 +11,15 @@ import yaml
 from damageland.sim.blackbody import blackbody
 from damageland.sim.booth import Camera, check_cameras, draw_booth, read_booth
 from damageland.sim.camera import DepthView, depth_camera, pixel_rays, pixel_spread, project, straighten
+from damageland.sim.capture import Capture, View
 from damageland.sim.depth import record_depth
 from damageland.sim.errors import DamagelandError
+from damageland.sim.export.mvtec3d import point_image
 from damageland.sim.lens import PINHOLE, Lens, distort, undistort
 from damageland.sim.preview import preview_colour
 from damageland.sim.scene import Scene
 from damageland.sim.sensor import record_colour
+from damageland.sim.shards import quantise_depth, read_shard, write_shard
 from damageland.sim.truth import trace_truth
 
 BOOTHS = sorted((Path(__file__).parents[1] / "assets" / "booths").glob("*.yaml"))
@@ -104,6 +107,21 @@ def test_depth_from_another_place_is_registered_with_occlusion():
     sure = seen & ~edge
     assert sure.mean() > 0.5 and (recorded[sure] > 0).mean() > 0.995
     assert np.abs(recorded - truth.depth)[sure & (recorded > 0)].max() < 0.02
+
+
+@pytest.mark.parametrize("lens", [PINHOLE, BARREL, FISHEYE])
+def test_shards_and_exports_keep_the_lens(lens: Lens, tmp_path: Path):
+    """A view comes back with its lens; exported points of depth lie on the true surface, the lens undone."""
+    cam = replace(scenes.camera((0.2, -0.5, 0.8), (0, 0, 0), focal=45.0), lens=lens)
+    truth = trace_truth(Scene(()), scenes.booth([cam], parts=(scenes.plane(half=5.0, item=0),)))["cam"]
+    rgb = np.zeros((cam.height, cam.width, 3), np.uint8)
+    view = View("cam", rgb, cam.K, cam.T_world_cam, truth.depth.astype(np.float32), lens=lens)
+    write_shard(tmp_path / "shard-000000.tar", [Capture("a", "p", "synthetic", (view,), False)])
+    again = next(read_shard(tmp_path / "shard-000000.tar")).views[0]
+    assert again.lens == lens
+    points = point_image(quantise_depth(truth.depth), cam.K, again.lens).reshape(-1, 3)
+    world = points[points[:, 2] > 0] @ cam.T_world_cam[:3, :3].T + cam.T_world_cam[:3, 3]
+    assert len(world) > 1000 and np.abs(world[:, 2]).max() < 2e-4
 
 
 def test_what_the_projector_cannot_reach_is_lost():

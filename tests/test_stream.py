@@ -67,6 +67,7 @@ def test_batches_hold_what_the_shards_hold(folder: Path):
                 for image in ("depth", "item", "part", "damage"):
                     expected, got = getattr(view, image), getattr(batch, image)[b, v].numpy()
                     assert np.array_equal(got, np.zeros_like(got) if expected is None else expected), image
+                assert batch.lenses[b][v] == view.lens
                 assert bool(batch.has_depth[b, v]) == (view.depth is not None)
                 assert np.allclose(batch.K[b, v], view.K) and np.allclose(batch.T_world_cam[b, v], view.T_world_cam)
 

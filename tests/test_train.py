@@ -224,11 +224,28 @@ def test_mask_loss_leaves_out_damage_that_cannot_be_seen() -> None:
     damage, seen = image.clone(), image.clone()
     damage[..., :4, :], seen[..., :4, :4] = 1, 1
     one = torch.ones(1, dtype=torch.int64)
-    batch = DetectBatch(torch.zeros(1, 6, 8, 8), damage, seen, one > 0, 0 * one, torch.ones(1), 0)
+    item = torch.ones(1, 1, 8, 8)
+    batch = DetectBatch(torch.zeros(1, 6, 8, 8), damage, seen, item, one > 0, 0 * one, torch.ones(1), 0)
     dense = torch.zeros(1, 2, 2, requires_grad=True)
     detect_losses(dense, torch.zeros(1), batch)[1].backward()
     assert dense.grad is not None
     assert torch.sign(dense.grad[0]).tolist() == [[-1, 0], [1, 1]]
+
+
+def test_what_lies_beside_the_item_counts_little() -> None:
+    """An intact cell on the item pulls its logit down much harder than the cells beside it."""
+    nothing, item = torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 8)
+    item[..., :4, :4] = 1
+    known = torch.ones(1, dtype=torch.bool)
+    batch = DetectBatch(
+        torch.zeros(1, 6, 8, 8), nothing, nothing, item, known, torch.zeros(1, dtype=torch.int64), torch.zeros(1), 0
+    )
+    dense = torch.zeros(1, 2, 2, requires_grad=True)
+    detect_losses(dense, torch.zeros(1), batch)[1].backward()
+    assert dense.grad is not None
+    on, beside = dense.grad[0, 0, 0], dense.grad[0].flatten()[1:]
+    assert bool((beside > 0).all())
+    assert bool((on > 10 * beside).all())
 
 
 def test_unseen_damage_is_no_positive() -> None:

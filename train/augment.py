@@ -88,14 +88,15 @@ def crop(frames: Batch, windows: Windows, out: int) -> Batch:
 APPEARANCE = (
     K.RandomGaussianBlur((7, 7), (0.3, 1.6), p=0.4),
     K.RandomGamma((0.55, 1.8), p=0.8),
-    K.ColorJitter(brightness=(0.6, 1.5), contrast=(0.5, 1.6), saturation=(0.2, 1.6), p=0.8),
+    K.ColorJitter(brightness=(0.6, 1.5), contrast=(0.5, 1.6), saturation=(0.5, 1.6), p=0.8),
     K.RandomPlanckianJitter(p=0.4),
     K.RandomRGBShift(0.06, 0.06, 0.06, p=0.4),
     K.RandomLinearIllumination((0.05, 0.3), p=0.3),
-    K.RandomGrayscale(p=0.4),
+    K.RandomGrayscale(p=0.15),
     K.RandomGaussianNoise(std=0.03, p=0.4),
 )
-"""What cameras and lights do to the same item. The order matters little: the network sees standardised crops."""
+"""What cameras and lights do to the same item. The order matters little: the network sees standardised crops. Colour
+is mostly kept: rust is told by it."""
 
 
 def vary_appearance(batch: Batch, rng: Generator) -> Batch:
@@ -196,7 +197,7 @@ def warp_dents(batch: Batch, rows: slice, rng: Generator, *, most: int = 2) -> B
     Each is a diamond or an ellipse about a crease, somewhere on the item; at its edge the outline gives way, too. They
     are no match for rendered dents, but no two are alike, and they cost nothing.
     """
-    before, item, change = batch.rgb[rows], batch.item[rows], torch.zeros_like(batch.item[rows])
+    before, item = batch.rgb[rows], batch.item[rows]
     rgb = before
     for k in range(most):
         struck = torch.ones(len(rgb)) if k == 0 else (torch.rand(len(rgb), generator=rng) < 0.4).float()

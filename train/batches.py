@@ -63,6 +63,8 @@ class DetectBatch:
     damage: Float32[Tensor, "b 1 p p"]
     seen: Float32[Tensor, "b 1 p p"]
     """Damaged surface, and the part of it that changes the picture."""
+    item: Float32[Tensor, "b 1 p p"]
+    """Where the item is; everywhere if nobody knows."""
     masked: Bool[Tensor, " b"]
     """Whether the damage pixels are known."""
     segment: Int64[Tensor, " b"]
@@ -194,10 +196,12 @@ def _assemble(
     batches: list[Batch], masked: np.ndarray, segment: np.ndarray, target: np.ndarray, pairs: int
 ) -> DetectBatch:
     x = torch.cat([network_input(batch.rgb, batch.depth) for batch in batches])
+    item = torch.cat([batch.item for batch in batches])
     return DetectBatch(
         x=x.contiguous(memory_format=torch.channels_last),
         damage=torch.cat([batch.damage for batch in batches]),
         seen=torch.cat([batch.seen for batch in batches]),
+        item=torch.where(item.amax((1, 2, 3), keepdim=True) > 0, item, 1.0),
         masked=torch.from_numpy(masked),
         segment=torch.from_numpy(segment),
         target=torch.from_numpy(target.astype(np.float32)),

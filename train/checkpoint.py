@@ -16,11 +16,14 @@ from torch import nn
 
 from ..sim.errors import DamagelandError
 from ..sim.files import sha256_of, write_atomic
+from .compare import build_compare
 from .config import TrainConfig
 from .models import build
 from .threshold import Threshold
 
 FORMAT_VERSION = 1
+NETWORKS = {"locate-detect": build, "locate-compare": build_compare}
+"""Networks by the name of their architecture, as functions of width and seed."""
 WEIGHTS, CARD = "model.safetensors", "model.json"
 Modality = Literal["rgbd", "rgb"]
 
@@ -62,7 +65,7 @@ class ModelCard(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     format_version: Literal[1] = FORMAT_VERSION
-    architecture: Literal["locate-detect"] = "locate-detect"
+    architecture: Literal["locate-detect", "locate-compare"] = "locate-detect"
     weights_sha256: str
     """Of model.safetensors, so that two halves of different runs are not taken for one model."""
     config: TrainConfig
@@ -76,6 +79,8 @@ class ModelCard(BaseModel):
     thresholds: dict[Modality, Threshold]
     """rgbd for captures with any depth, rgb for captures without."""
     validation: dict[Modality, Scores]
+    known_fit: dict[Modality, float] = {}
+    """Of a comparing model: fit below which references show another design; see ``refdiff``."""
     trained_on: TrainedOn
     versions: dict[str, str]
 
@@ -85,7 +90,7 @@ class Model:
     """A trained model, ready to predict."""
 
     networks: nn.ModuleDict
-    """``locate`` and ``detect``, in evaluation mode."""
+    """``locate``, and ``detect`` or ``compare``, in evaluation mode."""
     card: ModelCard
 
 
@@ -123,7 +128,7 @@ def load_model(folder: Path) -> Model:
         tensors = safetensors.torch.load_file(weights)
     except (SafetensorError, OSError) as error:
         raise DamagelandError(f"{weights} is not a readable safetensors file ({error}): train again") from None
-    networks = build(card.config.width, card.config.seed)
+    networks = NETWORKS[card.architecture](card.config.width, card.config.seed)
     expected = {name: value.shape for name, value in networks.state_dict().items()}
     found = {name: value.shape for name, value in tensors.items()}
     if expected != found:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..sim.errors import DamagelandError
+from ..sim.lens import PINHOLE, Lens
 from ..sim.manifest import Row
 from ..sim.scene import KINDS
 from ..sim.shards import EncodedView, encoded_views
@@ -46,6 +47,8 @@ class Batch:
     """Intrinsics in pixels of these images; zero where unknown."""
     T_world_cam: Float32[Tensor, "b v 4 4"]
     """OpenCV camera frame; zero where unknown."""
+    lenses: tuple[tuple[Lens, ...], ...]
+    """Distortion that comes before K, of each capture's views."""
     defect: Float32[Tensor, " b"]
     """1 damaged, 0 not, NaN unknown."""
     kinds: Float32[Tensor, "b 7"]
@@ -163,11 +166,16 @@ class Captures(Dataset[Drawn]):
             has_damage=tensor(has["damage"]),
             K=tensor(K).float(),
             T_world_cam=tensor(T).float(),
+            lenses=tuple(self._lenses(views) for *_, views in samples),
             defect=tensor(np.stack([pool.defect[k] for pool, k in drawn])),
             kinds=tensor(np.stack([pool.kinds[k] for pool, k in drawn])),
             severity=tensor(np.stack([pool.severity[k] for pool, k in drawn])),
             row=torch.tensor([k for _, k in drawn]),
         )
+
+    def _lenses(self, views: Sequence[EncodedView]) -> tuple[Lens, ...]:
+        by_camera = {view.camera: view.lens for view in views}
+        return tuple(by_camera.get(camera, PINHOLE) for camera in self.cameras)
 
     def _size(self, samples: Sequence[Drawn]) -> tuple[int, int]:
         if self.size_px is not None:

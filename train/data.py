@@ -65,6 +65,8 @@ class ViewSet:
     capture: Int64[np.ndarray, " n"]
     """Position in ``notes``."""
     notes: tuple[Note, ...]
+    cameras: tuple[str, ...]
+    """Of each row."""
 
     def __len__(self) -> int:
         return len(self.rgb)
@@ -82,7 +84,7 @@ class ViewSet:
     @property
     def megabytes(self) -> float:
         """Memory taken by the arrays."""
-        arrays = (getattr(self, field.name) for field in fields(self) if field.name != "notes")
+        arrays = (getattr(self, field.name) for field in fields(self) if field.name not in ("notes", "cameras"))
         return sum(array.nbytes for array in arrays) / 1e6
 
 
@@ -212,6 +214,7 @@ def _stack(rows: list[_Row], notes: tuple[Note, ...], side: int) -> ViewSet:
         twin=np.full(n, -1, np.int64),
         capture=np.array([row.capture for row in rows], np.int64),
         notes=notes,
+        cameras=tuple(row.camera for row in rows),
     )
     for i, row in enumerate(rows):
         views.rgb[i], views.depth[i], views.labels[i] = row.rgb, row.depth, row.labels

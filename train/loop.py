@@ -33,6 +33,8 @@ CaptureSource = Callable[[str], Iterable[Capture]]
 """Rendered captures of a split: ``train`` or ``validation``."""
 
 GRADIENT_NORM = 2.0
+BESIDE = 0.08
+"""Weight of intact cells beside the item in the mask loss; those on it have the rest of one half."""
 LOG_EVERY = 10
 LOG_COLUMNS = ("stage", "step", "loss", "score_loss", "mask_loss", "lr")
 
@@ -128,7 +130,8 @@ def detect_losses(dense: Tensor, scores: Tensor, batch: DetectBatch) -> tuple[Te
     """Score loss over views and mask loss over cells; both compare each pair besides.
 
     Scores: a segment's highest view against its target, and a damaged view against its twin. Cells: damage that is seen
-    against intact surface, each kind with half of the weight, and the same cell of the twin. A cell whose surface is
+    against what is intact, each with half of the weight, and the same cell of the twin. What lies beside the item gets
+    little of it, or the network learns for long to tell items from tables. A cell whose surface is
     damaged but looks as before is left out: nobody could mark it, and calling it intact would be wrong too.
     """
     highest = torch.full_like(batch.target, -torch.inf).scatter_reduce(0, batch.segment, scores, "amax")
@@ -137,8 +140,11 @@ def detect_losses(dense: Tensor, scores: Tensor, batch: DetectBatch) -> tuple[Te
     score_loss = score_loss + F.softplus(scores[p : 2 * p] - scores[:p]).sum() / max(1, p)
     seen, damage = (F.adaptive_max_pool2d(image, cells)[:, 0] > 0.5 for image in (batch.seen, batch.damage))
     known = batch.masked[:, None, None]
+    on_item = F.adaptive_max_pool2d(batch.item, cells)[:, 0] > 0.5
     marked, intact = seen & known, ~damage & known
-    mask_loss = 0.5 * _mean(F.softplus(-dense), marked) + 0.5 * _mean(F.softplus(dense), intact)
+    mask_loss = 0.5 * _mean(F.softplus(-dense), marked)
+    mask_loss = mask_loss + (0.5 - BESIDE) * _mean(F.softplus(dense), intact & on_item)
+    mask_loss = mask_loss + BESIDE * _mean(F.softplus(dense), intact & ~on_item)
     return score_loss, mask_loss + _mean(F.softplus(dense[p : 2 * p] - dense[:p]), marked[:p])
 
 

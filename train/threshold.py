@@ -47,6 +47,7 @@ class Threshold(BaseModel):
         """One sentence for reports."""
         budget = f"a false-alarm rate of at most {self.fpr_budget:.3g}"
         drawn = f" drawn from {self.captures:,}" if self.captures not in (None, self.negatives) else ""
+        drawn = " (pieces of one product not told apart)" if self.captures is None else drawn
         if self.certified:
             return (
                 f"Threshold {self.value:.6f} keeps {budget} with probability {1 - self.delta:.3g} on captures like the "

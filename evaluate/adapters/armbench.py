@@ -6,7 +6,6 @@ there are no masks. Of a video, some frames are views of one capture: from ``cro
 ``videos/<id>.mp4``.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 
 from ...sim.capture import Capture, View
 from ...sim.errors import DamagelandError
-from .entry import Entry, Files, from_files, is_nan, missing, pictures_in, read_json, refuse_shared, stream
+from .entry import Captures, Entry, Files, from_files, is_nan, missing, pictures_in, read_json, refuse_shared, stream
 
 KINDS = {
     "open_book_jacket": "actuation",
@@ -52,7 +51,10 @@ def _picks(folder: Path) -> list[str]:
     pairs = []
     for split in ("train", "test"):
         path = folder / f"{split}.csv"
-        lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []
+        except UnicodeDecodeError as error:
+            raise DamagelandError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from None
         for number, line in enumerate(lines, 1):
             name = line.strip().strip('"')
             if name and (Path(name).name != name or name in (".", "..")):
@@ -62,7 +64,7 @@ def _picks(folder: Path) -> list[str]:
     return [name for name, split in dict.fromkeys(pairs) if split == "test"]
 
 
-def read_armbench_images(folder: Path) -> Iterator[Capture]:
+def read_armbench_images(folder: Path) -> Captures:
     """Every labelled picture of the test picks; those of a pick are one group."""
     entries = []
     for pick in _picks(folder):
@@ -98,7 +100,7 @@ def _image(path: Path, pick: str) -> Entry:
     return from_files(capture, Files("pick", picture, intact=damaged is False))
 
 
-def read_armbench_video(folder: Path) -> Iterator[Capture]:
+def read_armbench_video(folder: Path) -> Captures:
     """Every video of the test split."""
     return stream(folder, [_video(folder, pick) for pick in _picks(folder)])
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ...sim.capture import Capture, View
+from ...sim.capture import Capture, Role, View
 from ...sim.errors import DamagelandError
 from ..images import as_damage, check_sizes, read_marks, read_rgb
 
+ROLES: tuple[Role, ...] = ("query", "twin", "reference")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
 
 
@@ -80,7 +81,20 @@ def _view(label: Capture, files: Files) -> View:
 # Whole sets
 
 
-def stream(where: Path, entries: Sequence[Entry]) -> Iterator[Capture]:
+@dataclass(frozen=True)
+class Captures:
+    """A set whose labels are checked; pictures are read as captures are asked for, queries first."""
+
+    names: tuple[str, ...]
+    """Of the queries."""
+    of: Callable[[Collection[Role]], Iterator[Capture]]
+    """Captures of some roles; the others' pictures are left unread."""
+
+    def __iter__(self) -> Iterator[Capture]:
+        return self.of(ROLES)
+
+
+def stream(where: Path, entries: Sequence[Entry]) -> Captures:
     """Check the labels of a set, then yield its captures, queries first; pictures are read as they are asked for."""
     names: set[str] = set()
     for entry in entries:
@@ -92,7 +106,11 @@ def stream(where: Path, entries: Sequence[Entry]) -> Iterator[Capture]:
         raise DamagelandError(f"{where} holds no pictures to measure on")
     require_intact(where, [label.defect for label in labels])
     ordered = sorted(entries, key=lambda entry: entry.label.role == "reference")
-    return (entry.load(entry.label) for entry in ordered)
+
+    def of(roles: Collection[Role]) -> Iterator[Capture]:
+        return (entry.load(entry.label) for entry in ordered if entry.label.role in roles)
+
+    return Captures(tuple(label.capture_id for label in labels), of)
 
 
 def require_intact(where: Path, defects: Sequence[bool | None]) -> None:

@@ -6,7 +6,6 @@ each kind tells what is damaged. ``test_public`` is measured, ``train`` is the g
 
 import math
 import re
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from jaxtyping import Float
 from ...sim.capture import Capture
 from ...sim.errors import DamagelandError
 from ..images import checked_depth, decode, read_marks
-from .entry import Entry, Files, from_files, missing, stream
+from .entry import Captures, Entry, Files, from_files, missing, stream
 
 FOCAL_PX, SIDE_PX = 711.11, 512
 KINDS = {"bumps": "deformation", "dents": "deformation", "colors": "superficial", "normals": "superficial"}
@@ -30,7 +29,7 @@ def is_eyecandies(folder: Path) -> bool:
     return any(_stems(folder / split / "data") for split in ("test_public", "train"))
 
 
-def read_eyecandies(folder: Path) -> Iterator[Capture]:
+def read_eyecandies(folder: Path) -> Captures:
     """A category of Eyecandies."""
     entries = [_entry(folder, "train", stem) for stem in _stems(folder / "train" / "data")]
     return stream(folder, entries + [_entry(folder, "test_public", s) for s in _stems(folder / "test_public" / "data")])

@@ -7,7 +7,7 @@ less than 200 pixels wide or high is in the stratum ``small crop``, since some l
 with and without.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from ...sim.errors import DamagelandError
 from ...sim.files import sha256_of
 from ..folder import parse_types
 from ..images import inside
-from .entry import Entry, Files, from_files, is_nan, refuse_shared, stream
+from .entry import Captures, Entry, Files, from_files, is_nan, refuse_shared, stream
 
 SPLITS = ("test", "validation", "train", "sample")
 SMALL_PX = 200
@@ -46,7 +46,7 @@ def is_kaputt(folder: Path) -> bool:
     return bool(kaputt_tables(folder))
 
 
-def read_kaputt(root: Path) -> Iterator[Capture]:
+def read_kaputt(root: Path) -> Captures:
     """The test split, or the first that has labels; references of its items are the gallery."""
     tables = {split: (path, _rows(path, REQUIRED)) for split, path in kaputt_tables(root).items()}
     shared = [(str(row["item_identifier"]), split) for split, (_, rows) in tables.items() for row in rows]

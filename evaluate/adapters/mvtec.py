@@ -5,7 +5,6 @@ as ``defect_names``: it is no kind of ours. Masks mark whatever is not 0, since 
 255 that ``defects_config.json`` gives names to.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from jaxtyping import Float
 from ...sim.capture import Capture
 from ...sim.errors import DamagelandError
 from ..images import checked_depth
-from .entry import Entry, Files, from_files, missing, pictures_in, read_json, stream, subfolders
+from .entry import Captures, Entry, Files, from_files, missing, pictures_in, read_json, stream, subfolders
 
 LOCO_TYPES = ("logical_anomalies", "structural_anomalies")
 LOCO_CONFIG = "defects_config.json"
@@ -39,7 +38,7 @@ def is_mvtec_3d(folder: Path) -> bool:
     )
 
 
-def read_mvtec_ad(folder: Path) -> Iterator[Capture]:
+def read_mvtec_ad(folder: Path) -> Captures:
     """A category of MVTec AD."""
     entries = _gallery(folder, folder / "train" / "good")
     for kind in subfolders(folder / "test"):
@@ -49,7 +48,7 @@ def read_mvtec_ad(folder: Path) -> Iterator[Capture]:
     return stream(folder, entries)
 
 
-def read_loco(folder: Path) -> Iterator[Capture]:
+def read_loco(folder: Path) -> Captures:
     """A category of MVTec LOCO; a picture may have several masks, which together mark its damage."""
     names = _loco_values(folder)
     entries = _gallery(folder, folder / "train" / "good")
@@ -61,7 +60,7 @@ def read_loco(folder: Path) -> Iterator[Capture]:
     return stream(folder, entries)
 
 
-def read_mvtec_3d(folder: Path) -> Iterator[Capture]:
+def read_mvtec_3d(folder: Path) -> Captures:
     """A category of MVTec 3D-AD; depth is the third channel of the points, which are taken to be in metres."""
     entries = [_reference(folder, _with_points(path)) for path in pictures_in(folder / "train" / "good" / "rgb")]
     for kind in subfolders(folder / "test"):

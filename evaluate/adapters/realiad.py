@@ -5,14 +5,14 @@ taken, and the tables of the plain protocol (``realiad_jsons/realiad_jsons``, no
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...sim.capture import Capture
 from ...sim.errors import DamagelandError
 from ..images import inside
-from .entry import Entry, Files, from_files, read_json, refuse_shared, stream
+from .entry import Captures, Entry, Files, from_files, read_json, refuse_shared, stream
 
 SIZES = ("realiad_1024", "realiad_512", "realiad_256")
 TABLES = ("realiad_jsons/realiad_jsons", "realiad_jsons")
@@ -33,7 +33,7 @@ def realiad_categories(root: Path) -> dict[str, Path]:
     return {}
 
 
-def read_realiad(root: Path, category: str) -> Iterator[Capture]:
+def read_realiad(root: Path, category: str) -> Captures:
     """A category of Real-IAD."""
     table = realiad_categories(root)[category]
     content = read_json(table)

@@ -8,7 +8,7 @@ and any of ``item_identifier, defect, major_defect, defect_types, group, session
 labelled.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from ...sim.capture import Capture
 from ...sim.errors import DamagelandError
 from ..folder import parse_boolean, parse_types, read_table
 from ..images import checked_depth, inside, read_steps
-from .entry import Entry, Files, from_files, missing, pictures_in, read_json, stream
+from .entry import Captures, Entry, Files, from_files, missing, pictures_in, read_json, stream
 
 SHARED = ("intrinsic.json", "camera_intrinsic.json")
 STEPS_PER_M = 1000.0
@@ -31,7 +31,7 @@ def is_rgbd(folder: Path) -> bool:
     return (folder / "color").is_dir() and (folder / "depth").is_dir()
 
 
-def read_rgbd(folder: Path) -> Iterator[Capture]:
+def read_rgbd(folder: Path) -> Captures:
     """Every frame is a capture; frames of a session are one group unless labels say otherwise."""
     labels = _labels(folder / "labels.csv")
     frames = pictures_in(folder / "color")

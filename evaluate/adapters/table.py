@@ -1,14 +1,14 @@
 """The one table of layouts that ``--real`` takes: recognised by what lies in a folder, or named by ``--format``."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from ...sim.capture import Capture
 from ...sim.errors import DamagelandError
 from ..folder import QUERY_TABLE, read_folder, read_queries
 from .armbench import is_armbench_images, is_armbench_video, read_armbench_images, read_armbench_video
-from .entry import require_intact, subfolders
+from .entry import Captures, require_intact, subfolders
 from .eyecandies import is_eyecandies, read_eyecandies
 from .kaputt import audit_kaputt, is_kaputt, read_kaputt
 from .mvtec import is_loco, is_mvtec_3d, is_mvtec_ad, read_loco, read_mvtec_3d, read_mvtec_ad
@@ -25,7 +25,7 @@ class RealSet:
     name: str
     folder: Path
     format: str
-    read: Callable[[], Iterator[Capture]]
+    read: Callable[[], Captures]
     """Checks all labels at once; pictures are read as captures are asked for."""
     audit: Callable[[], list[str]] = list
     """Sentences about the set that its files tell."""
@@ -36,25 +36,26 @@ class Adapter:
     """A layout of others: what a set of it looks like, how it is read, and what it cannot say."""
 
     layout: str
-    sets: Callable[[Path], dict[str, Callable[[], Iterator[Capture]]]]
+    sets: Callable[[Path], dict[str, Callable[[], Captures]]]
     """Sets in a folder by name, none if it is not of this layout."""
     lacks: str
     audit: Callable[[Path], list[str]] | None = None
 
 
 def _one(
-    holds: Callable[[Path], bool], read: Callable[[Path], Iterator[Capture]]
-) -> Callable[[Path], dict[str, Callable[[], Iterator[Capture]]]]:
+    holds: Callable[[Path], bool], read: Callable[[Path], Captures]
+) -> Callable[[Path], dict[str, Callable[[], Captures]]]:
     """Sets that are a folder each."""
     return lambda path: {path.resolve().name: lambda: read(path)} if holds(path) else {}
 
 
-def _folder(path: Path) -> Iterator[Capture]:
-    require_intact(path / QUERY_TABLE, [row.defect for row in read_queries(path)])
-    return read_folder(path)
+def _folder(path: Path) -> Captures:
+    rows = read_queries(path)
+    require_intact(path / QUERY_TABLE, [row.defect for row in rows])
+    return Captures(tuple(row.capture_id for row in rows), partial(read_folder, path))
 
 
-def _realiad(path: Path) -> dict[str, Callable[[], Iterator[Capture]]]:
+def _realiad(path: Path) -> dict[str, Callable[[], Captures]]:
     return {name: lambda name=name: read_realiad(path, name) for name in realiad_categories(path)}
 
 

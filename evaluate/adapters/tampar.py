@@ -5,9 +5,8 @@ COCO tables in the root name pictures relative to it; category 1 is a damaged (t
 such parcels are hard negatives. ``uvmaps/id_XX_uvmap.png`` are the gallery.
 """
 
-import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,8 +17,9 @@ import numpy as np
 
 from ...sim.capture import Capture
 from ...sim.errors import DamagelandError
+from ..folder import read_table
 from ..images import inside
-from .entry import Entry, Files, from_files, read_json, stream
+from .entry import Captures, Entry, Files, from_files, read_json, stream
 
 DAMAGED = "damaged box"
 NAMES = {"normal box", DAMAGED}
@@ -41,7 +41,9 @@ def is_tampar(folder: Path) -> bool:
 
 def _categories(content: Any) -> dict[int, str]:
     listed = content.get("categories") if isinstance(content, dict) else None
-    return {int(c["id"]): str(c["name"]) for c in listed or () if isinstance(c, dict) and {"id", "name"} <= set(c)}
+    if not isinstance(listed, list):
+        return {}
+    return {c["id"]: str(c.get("name")) for c in listed if isinstance(c, dict) and isinstance(c.get("id"), int)}
 
 
 def _listed(table: Path, content: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
@@ -51,7 +53,7 @@ def _listed(table: Path, content: Mapping[str, Any], key: str) -> list[Mapping[s
     return listed
 
 
-def read_tampar(folder: Path) -> Iterator[Capture]:
+def read_tampar(folder: Path) -> Captures:
     """Test pictures if a table's name says so, else all; then the surfaces of intact parcels as references."""
     tables = tampar_tables(folder)
     tables = [path for path in tables if "test" in path.stem] or tables
@@ -64,25 +66,27 @@ def _tampered(path: Path) -> dict[int, str]:
     """What was done to each parcel, as words; empty where nothing was, or no table is there."""
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
-    if rows and not {"id", *SIDES} <= set(rows[0]):
-        raise DamagelandError(f"{path}, line 1: expected the columns id, {', '.join(SIDES)}")
-    return {int(row["id"]): ",".join(dict.fromkeys(row[s].strip() for s in SIDES if row[s].strip())) for row in rows}
+    told: dict[int, str] = {}
+    for where, row in read_table(path, ("id", *SIDES)):
+        if not row["id"].isdecimal():
+            raise DamagelandError(f"{where}: id is {row['id']!r}, expected the number of a parcel")
+        told[int(row["id"])] = ",".join(dict.fromkeys(row[side] for side in SIDES if row[side]))
+    return told
 
 
 def _queries(folder: Path, table: Path, tampered: Mapping[int, str]) -> list[Entry]:
     content = read_json(table)
     categories, entries = _categories(content), []
-    boxes: dict[Any, list[Mapping[str, Any]]] = {}
+    boxes: dict[str, list[Mapping[str, Any]]] = {}
     for annotation in _listed(table, content, "annotations"):
-        if annotation.get("category_id") not in categories:
+        category = annotation.get("category_id")
+        if not isinstance(category, int) or category not in categories:
             raise DamagelandError(f"{table}: annotation {annotation.get('id')!r} is of an unknown category")
-        boxes.setdefault(annotation.get("image_id"), []).append(annotation)
+        boxes.setdefault(str(annotation.get("image_id")), []).append(annotation)
     for image in _listed(table, content, "images"):
         where = f"{table}, image {image.get('id')!r}"
         path = inside(where, "file_name", folder, str(image.get("file_name", "")))
-        found = boxes.get(image.get("id"), [])
+        found = boxes.get(str(image.get("id")), [])
         if not found:
             continue  # a picture without a box says nothing about damage
         damaged = any(categories[box["category_id"]] == DAMAGED for box in found)
@@ -116,10 +120,14 @@ def _outlined(label: Capture, *, load: Any, boxes: list[Mapping[str, Any]], path
     capture = load(label)
     item = np.zeros(capture.views[0].rgb.shape[:2], np.uint8)
     for box in boxes:
-        for polygon in box.get("segmentation") or ():
-            points = np.asarray(polygon, dtype=np.float64).reshape(-1)
+        outlines = box.get("segmentation")
+        for polygon in outlines if isinstance(outlines, list) else ():
+            try:
+                points = np.asarray(polygon, dtype=np.float64).reshape(-1)
+            except (TypeError, ValueError):
+                points = np.zeros(0)
             if len(points) < 6 or len(points) % 2 or not np.isfinite(points).all():
-                raise DamagelandError(f"{path}: a polygon of {len(points)} numbers outlines nothing")
+                raise DamagelandError(f"{path}: {polygon!r} outlines nothing; expected x, y of three points at least")
             cv2.fillPoly(item, [np.round(points.reshape(-1, 2)).astype(np.int32)], 1)
     return replace(capture, views=(replace(capture.views[0], item=item),))
 

@@ -5,14 +5,13 @@ the gallery; without, all pictures are measured. Masks hold class indices, which
 damage.
 """
 
-import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 from ...sim.capture import Capture
 from ...sim.errors import DamagelandError
+from ..folder import read_table
 from ..images import inside
-from .entry import Entry, Files, from_files, missing, pictures_in, refuse_shared, stream
+from .entry import Captures, Entry, Files, from_files, missing, pictures_in, refuse_shared, stream
 
 COLUMNS = ("object", "split", "label", "image", "mask")
 
@@ -22,7 +21,7 @@ def is_visa(folder: Path) -> bool:
     return (folder / "Data" / "Images" / "Normal").is_dir()
 
 
-def read_visa(folder: Path) -> Iterator[Capture]:
+def read_visa(folder: Path) -> Captures:
     """An object of VisA."""
     tables = (folder.parent / "split_csv" / "1cls.csv", folder.parent / "1cls.csv")
     table = next((path for path in tables if path.is_file()), None)
@@ -42,21 +41,15 @@ def _without_table(folder: Path) -> list[Entry]:
 
 def _from_table(folder: Path, table: Path) -> list[Entry]:
     root, entries, seen = folder.parent, list[Entry](), list[tuple[str, str]]()
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        absent = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if absent:
-            raise DamagelandError(f"{table}, line 1: missing column(s) {', '.join(absent)}")
-        for row in reader:
-            if row["object"] != folder.name:
-                continue
-            where = f"{table}, line {reader.line_num}"
-            if row["label"] not in ("normal", "anomaly"):
-                raise DamagelandError(f"{where}: label is {row['label']!r}, expected normal or anomaly")
-            image = inside(where, "image", root, row["image"])
-            mask = inside(where, "mask", root, row["mask"]) if row["label"] == "anomaly" else None
-            seen.append((row["image"], row["split"]))
-            entries.append(_entry(folder, image, mask, row["split"]))
+    for where, row in read_table(table, COLUMNS):
+        if row["object"] != folder.name:
+            continue
+        if row["label"] not in ("normal", "anomaly"):
+            raise DamagelandError(f"{where}: label is {row['label']!r}, expected normal or anomaly")
+        image = inside(where, "image", root, row["image"])
+        mask = inside(where, "mask", root, row["mask"]) if row["label"] == "anomaly" else None
+        seen.append((row["image"], row["split"]))
+        entries.append(_entry(folder, image, mask, row["split"]))
     refuse_shared(table, "picture", seen)
     return entries
 

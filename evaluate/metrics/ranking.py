@@ -136,7 +136,8 @@ _STATISTICS: dict[str, tuple[Callable[..., float | None], Statistic]] = {
         partial(average_precision_resampled, prevalence=PREVALENCE),
     ),
 }
-_BUDGETS = {"recall_at_fpr_0.01": 0.01, "recall_at_fpr_0.001": 0.001}
+_SHARES = {"recall_at_fpr_0.01": 0.01, "recall_at_fpr_0.001": 0.001, "AP_at_prevalence_0.001": PREVALENCE}
+"""Shares of intact captures that a metric is about: with fewer than one in each, it says nothing."""
 
 
 def estimate(
@@ -145,13 +146,14 @@ def estimate(
     """Value and interval of one of the metrics above, on rows with known labels.
 
     No interval is given when a class comes from a single group: how another group would do is then unknown. Recall at a
-    false-positive rate is not stated at all when one false alarm among the independent intact groups already breaks it.
+    false-positive rate is not stated at all when one false alarm among the independent intact groups already breaks it,
+    nor AP at a prevalence when one intact group would stand for more items than there are to a damaged one.
     """
     point, many = _STATISTICS[statistic]
     value = point(scores, positive)
     if value is None:
         return Estimate(None)
-    why = _unresolved(_BUDGETS.get(statistic), positive, resamples)
+    why = _unresolved(_SHARES.get(statistic), positive, resamples)
     if why is not None:
         return Estimate(None, why=why)
     if not enough_groups(positive, resamples.group_of_row):
@@ -159,13 +161,13 @@ def estimate(
     return with_interval(value, resampled(many, scores, positive, resamples))
 
 
-def _unresolved(budget: float | None, positive: Bool[np.ndarray, " n"], resamples: Resamples) -> str | None:
-    if budget is None:
+def _unresolved(share: float | None, positive: Bool[np.ndarray, " n"], resamples: Resamples) -> str | None:
+    if share is None:
         return None
-    intact, needed = len(np.unique(resamples.group_of_row[~positive])), math.ceil(1 / budget - 1e-9)
+    intact, needed = len(np.unique(resamples.group_of_row[~positive])), math.ceil(1 / share - 1e-9)
     if intact >= needed:
         return None
-    return f"cannot be stated: {intact:,} independent intact groups, {100 * budget:g} % takes {needed:,} at least"
+    return f"cannot be stated: {intact:,} independent intact groups, {100 * share:g} % takes {needed:,} at least"
 
 
 def paired_difference(
