@@ -259,6 +259,8 @@ def test_evaluate_shows_what_references_are_worth(tmp_path: Path) -> None:
     assert len({row["captures"] for row in rows.values()}) == 1
     assert all(0 <= row["AUROC"]["value"] <= 1 for row in rows.values())
     assert rows["query"]["printed_alarm_rate"]["value"] is not None
+    for name in ("AUROC", "false_alarm_rate", "recall"):  # where no reference helps, the query model decides
+        assert rows["model, no gallery"][name] == rows["query"][name]
     (folder / "query" / "model.json").write_text("{}")
     with pytest.raises(DamagelandError, match="its two models are not those"):
         load_scorer(folder)

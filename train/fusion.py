@@ -105,17 +105,27 @@ class Fusion:
         return self.card.model_dump(mode="json")
 
     def __call__(self, capture: Capture, references: Sequence[Capture] = (), *, use_depth: bool = True) -> Prediction:
-        """Score a capture by both models; without references by the query model's stack of one."""
+        """Score a capture by both models; by the query model where no reference shows its design.
+
+        The comparing model's threshold rests on captures with references and means nothing without. The query's score
+        is shifted there, so that its own threshold falls on the joint one.
+        """
         alone = predict(self.query, capture, use_depth=use_depth)
         beside = self.refdiff(capture, references, use_depth=use_depth)
         modality = modality_of(capture, use_depth=use_depth)
         stack = self.card.stacks[modality]
-        views = stack.join(np.stack([alone.view_scores, beside.view_scores], axis=1))
-        score = float(stack.join(np.array([[alone.score, beside.score]]))[0])
+        limit = self.card.thresholds[modality].value
+        if beside.design == "known":
+            views = stack.join(np.stack([alone.view_scores, beside.view_scores], axis=1))
+            score = float(stack.join(np.array([[alone.score, beside.score]]))[0])
+        else:
+            shift = logit(np.array([limit, self.query.card.thresholds[modality].value]))
+            joint = 1 / (1 + np.exp(-(logit(np.array([alone.score, *alone.view_scores])) - shift[1] + shift[0])))
+            score, views = float(joint[0]), joint[1:]
         return Fused(
             **{name: getattr(beside, name) for name in Compared.__dataclass_fields__} | {
                 "score": score,
-                "alarm": score > self.card.thresholds[modality].value,
+                "alarm": score > limit if beside.design == "known" else alone.alarm,
                 "view_scores": tuple(float(v) for v in views),
             },
             query_score=alone.score,
