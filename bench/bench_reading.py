@@ -1,6 +1,6 @@
 """How fast training reads shards: ``open_shards`` against a loop that decodes the same bytes. Part of ``make bench``.
 
-Ratios of one run, alternating; 1 is as fast as nothing but decoding. With loader processes the bare loop runs in as
+Ratios of one run, alternating; 1 is as fast as nothing but decoding. Beside loader threads the bare loop runs in as
 many processes, each over its share.
 """
 
@@ -66,7 +66,7 @@ def bare(paths: list[Path], passes: int, workers: int, pool: ProcessPoolExecutor
 
 
 def stream(folder: Path, passes: int, workers: int) -> int:
-    """As many epochs as one: loader processes start once."""
+    """As many epochs as one: loader threads start once."""
     captures = open_shards(folder, split=None).quotas[0]
     batches = open_shards(folder, split=None, batch=4, workers=workers, captures=captures * passes)
     return sum(len(batch) for batch in batches)
@@ -82,11 +82,11 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--captures", type=int, default=12)
-    parser.add_argument("--passes", type=int, default=12)
+    parser.add_argument("--passes", type=int, default=60)
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    table = Table("loader processes", "bare loop, captures/s", "open_shards, captures/s", "ratio (median)", "range")
+    table = Table("loader threads", "bare loop, captures/s", "open_shards, captures/s", "ratio (median)", "range")
     with tempfile.TemporaryDirectory() as scratch:
         folder = rendered(Path(scratch) / "data", options.captures)
         paths = sorted(folder.glob("shard-*.tar"))

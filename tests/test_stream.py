@@ -72,8 +72,8 @@ def test_batches_hold_what_the_shards_hold(folder: Path):
                 assert np.allclose(batch.K[b, v], view.K) and np.allclose(batch.T_world_cam[b, v], view.T_world_cam)
 
 
-def test_loader_processes_change_nothing(folder: Path):
-    """Two loader processes give the batches that none gives, in the same order."""
+def test_loader_threads_change_nothing(folder: Path):
+    """Two loader threads give the batches that none gives, in the same order."""
     for alone, helped in zip(open_shards(folder, batch=3), open_shards(folder, batch=3, workers=2), strict=True):
         assert alone.capture_ids == helped.capture_ids
         assert torch.equal(alone.rgb, helped.rgb) and torch.equal(alone.damage, helped.damage)

@@ -11,7 +11,6 @@ import pyarrow as pa
 import torch
 from jaxtyping import Bool, Float32, Int32, Int64, UInt8
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from ..sim.errors import DamagelandError
 from ..sim.lens import PINHOLE, Lens
@@ -66,7 +65,7 @@ class Batch:
         return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> "Batch":
-        """Copy all tensors to pinned memory; torch's loader calls this."""
+        """Copy all tensors to pinned memory."""
         return self._each(lambda tensor: tensor.pin_memory())
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
@@ -111,7 +110,7 @@ Drawn = tuple[int, int, File, tuple[EncodedView, ...]]
 """Source, row of its table, shard, views: decoded only once a batch has a place for them."""
 
 
-class Captures(Dataset[Drawn]):
+class Captures:
     """Random access to the captures of all sources, and their way into a batch."""
 
     def __init__(self, pools: tuple[Pool, ...], cameras: tuple[str, ...], size_px: tuple[int, int] | None):

@@ -1,25 +1,31 @@
 """Shards as torch batches of multi-view RGB-D with masks: shuffled, mixed by weight, split over ranks, resumable.
 
 Which captures come in which order is a function of (seed, epoch) and the manifests alone. So a position is two numbers,
-the same on every rank and for any number of loader workers, and a run that was killed goes on with the very next batch.
+the same on every rank and for any number of loader threads, and a run that was killed goes on with the very next batch.
 Captures are found by the byte ranges in the manifest: any order costs one read per capture, locally or on a URL.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Int64
-from torch.utils.data import DataLoader
 
 from ..sim.errors import DamagelandError
 from ..sim.manifest import Row, read_table
 from ..sim.seed import generator_for
 from ..sim.store import Source, as_store
 from .collate import Batch, Captures, Pool, make_pool
+
+D = TypeVar("D")
+AHEAD = 2
+"""Batches that each loader thread is ahead of the one asked for."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def open_shards(
         size_px: (height, width) to which every view is brought; K with it. None: views must be of one size.
         shuffle: a new order every epoch; without it, the order of the manifest.
         rank, ranks: this process's share; None asks ``RANK`` and ``WORLD_SIZE``, which torchrun sets.
-        workers: loader processes; the batches are the same for any number.
+        workers: loader threads; the batches are the same for any number.
         drop_last: leave out what does not fill a batch on every rank, so that all ranks take equally many steps.
         captures: length of an epoch over all ranks; None for as many as there are.
         keep: which rows of the manifest to take.
@@ -115,17 +121,14 @@ class ShardStream:
     def __iter__(self) -> Iterator[Batch]:
         """Yield the rest of this epoch; the next iteration is the next epoch."""
         epoch = self.epoch
-        loader: DataLoader[Any] = DataLoader(
-            self.data,
-            batch_sampler=self._batches(epoch, self.position),
-            num_workers=self.workers,
-            collate_fn=self.data.collate,
-            pin_memory=self.pin_memory,
-        )
-        for batch in loader:
+        for batch in _ahead(self._load, self._batches(epoch, self.position), self.workers):
             self.position += 1  # before the batch is handed out: a state taken while it is used points beyond it
             yield batch
         self.epoch, self.position = epoch + 1, 0
+
+    def _load(self, drawn: list[tuple[int, int]]) -> Batch:
+        batch = self.data.collate([self.data[at] for at in drawn])
+        return batch.pin_memory() if self.pin_memory else batch
 
     def rows(self, batch: Batch) -> list[Row]:
         """Look up what the manifest says of a batch's captures: attributes, measures, links."""
@@ -179,6 +182,27 @@ class ShardStream:
             )
         drawn = np.concatenate([np.empty(0, np.int64), *passes])
         return drawn[start % size : start % size + count]
+
+
+def _ahead(load: Callable[[D], Batch], todo: Iterable[D], threads: int) -> Iterator[Batch]:
+    """Load batches in order, some of them ahead of being asked for.
+
+    In threads, since decoders let go of the interpreter. Processes would hand 2 MB per capture over through shared
+    memory, whose pages cost half as much as decoding.
+    """
+    if not threads:
+        yield from map(load, todo)
+        return
+    todo, waiting = iter(todo), deque[Future[Batch]]()
+    with ThreadPoolExecutor(threads, thread_name_prefix="load") as pool:
+        try:
+            waiting.extend(pool.submit(load, drawn) for drawn in islice(todo, AHEAD * threads))
+            while waiting:
+                batch = waiting.popleft().result()
+                waiting.extend(pool.submit(load, drawn) for drawn in islice(todo, 1))
+                yield batch
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 # Sources
