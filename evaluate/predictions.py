@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
 
 from ..sim.capture import Capture
 from ..sim.errors import DamagelandError
 from ..sim.scene import KINDS
+from .adapters.kaputt import read_parquet
 from .folder import read_table
 from .images import decode, inside
 
@@ -103,14 +102,7 @@ def _table(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             raise DamagelandError(f"{path}: expected a prediction file that ends in .csv or .parquet")
         yield from read_table(path, COLUMNS)
         return
-    try:
-        table = pyarrow.parquet.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DamagelandError(f"{path} is not a readable parquet table: {error}") from None
-    absent = [name for name in COLUMNS if name not in table.column_names]
-    if absent:
-        raise DamagelandError(f"{path}: missing column(s) {', '.join(absent)}; found {', '.join(table.column_names)}")
-    for number, fields in enumerate(table.to_pylist()):
+    for number, fields in enumerate(read_parquet(path, COLUMNS)):
         yield f"{path}, row {number}", fields
 
 

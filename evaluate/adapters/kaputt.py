@@ -48,7 +48,7 @@ def is_kaputt(folder: Path) -> bool:
 
 def read_kaputt(root: Path) -> Captures:
     """The test split, or the first that has labels; references of its items are the gallery."""
-    tables = {split: (path, _rows(path, REQUIRED)) for split, path in kaputt_tables(root).items()}
+    tables = {split: (path, read_parquet(path, REQUIRED)) for split, path in kaputt_tables(root).items()}
     shared = [(str(row["item_identifier"]), split) for split, (_, rows) in tables.items() for row in rows]
     refuse_shared(root, "item", [pair for pair in shared if pair[1] != "sample"])
     split, (path, rows) = _measured(tables)
@@ -69,7 +69,8 @@ def _measured(tables: Mapping[str, tuple[Path, list[Row]]]) -> tuple[str, tuple[
     return next(iter(tables.items()))
 
 
-def _rows(path: Path, required: tuple[str, ...]) -> list[Row]:
+def read_parquet(path: Path, required: tuple[str, ...]) -> list[Row]:
+    """Rows of a table that must have these columns."""
     try:
         table = pyarrow.parquet.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
@@ -126,7 +127,7 @@ class _Reference:
 
 def _reference_rows(root: Path, queries: Path, split: str, items: set[str]) -> list[_Reference]:
     path = queries.parent / f"reference-{split}.parquet"
-    rows = _rows(path, ()) if path.is_file() else []
+    rows = read_parquet(path, ()) if path.is_file() else []
     key = next((name for name in ("item_identifier", "index") if rows and name in rows[0]), None)
     if rows and (key is None or "reference_image" not in rows[0]):
         raise DamagelandError(f"{path}: expected the columns item_identifier (or index) and reference_image")
@@ -176,7 +177,7 @@ def _kinds(where: str, value: Any) -> tuple[str, ...]:
 
 def audit_kaputt(root: Path) -> list[str]:
     """What is wrong with the gallery of the split that is measured, as far as files can tell."""
-    tables = {split: (path, _rows(path, REQUIRED)) for split, path in kaputt_tables(root).items()}
+    tables = {split: (path, read_parquet(path, REQUIRED)) for split, path in kaputt_tables(root).items()}
     split, (path, rows) = _measured(tables)
     items = {str(row["item_identifier"]) for row in rows}
     gallery = _reference_rows(root, path, split, items)
