@@ -39,7 +39,7 @@ test: .venv/ready  ## Lint, types and tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 lint: .venv/ready  ## Format, lint, types
 	$(BIN)/ruff format .

@@ -194,7 +194,7 @@ def test_label_holds_what_moved_or_creased(family: str, site: Site):
 
 
 @pytest.mark.parametrize("family", ["folding_carton", "tin"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_crush_labels_the_dent_not_the_push(family: str, seed: int):
     """Most of a gently crushed item stays unlabelled and where it was, although the tool pushes all of it."""
     done = crush(Subject(families.product(family)), CrushConfig(), 0.25, np.random.default_rng(seed))

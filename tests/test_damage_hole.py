@@ -93,7 +93,7 @@ def shoelace_mm2(corners: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("form", ["puncture", "window", "perforation"])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_missing_piece_has_the_area_of_its_contour(form: Form, seed: int):
     """Removed faces, the gone part and the outline agree within 2 %; the rim lies on the outline."""
     cutting = Cutting(drawn(form, seed), 0.012)
@@ -110,7 +110,7 @@ def test_missing_piece_has_the_area_of_its_contour(form: Form, seed: int):
 
 
 @pytest.mark.parametrize("form", ["puncture", "slit", "flap", "window", "perforation"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_hole_is_as_large_on_a_finer_mesh(form: Form, seed: int):
     """The same hole in a coarse and in a fine sheet has the same open area within 5 %, the missing piece within 2 %."""
     found = []
@@ -173,7 +173,7 @@ def test_distance_to_a_polygon():
     np.testing.assert_allclose(polygon_distance(points, square), want, atol=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_worn_corner_is_as_large_on_a_finer_mesh(seed: int):
     """Wear removes the same area from a coarse and from a fine carton within 5 %."""
     sheet = replace(families.product("folding_carton").sheets[0], relief=None)

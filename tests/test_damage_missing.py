@@ -85,7 +85,7 @@ def test_units_are_gone_and_nothing_else(family: str, number: int, strength: flo
 
 
 @pytest.mark.parametrize(("family", "number"), SETS)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_stronger_takes_more_of_the_same(family: str, number: int, seed: int):
     """One seed takes units in one order, and strength says how many."""
     steps = [gone_items(outcome(family, number, s, seed)) for s in (0.01, 0.3, 0.6, 1.0)]
@@ -106,7 +106,7 @@ def test_mass_falls_by_the_units(family: str, number: int):
         assert lost > 0.8 * share
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("family", "number"), [("multipack", 0), ("multipack", 1), ("sleeve_set", 0)])
 def test_no_unit_hangs_in_the_air(family: str, number: int, seed: int):
     """In any attitude, what stays does not stand on what is gone."""
@@ -123,7 +123,7 @@ def test_no_unit_hangs_in_the_air(family: str, number: int, seed: int):
     assert not rests[gone][:, ~gone].any()
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(4))
 def test_empty_cavities_by_design_are_no_loss(number: int):
     """Whatever a blister lacks by design was never a unit: only units are counted, labelled and taken."""
     made = product("blister_pack", number)
@@ -141,7 +141,7 @@ def test_empty_cavities_by_design_are_no_loss(number: int):
     assert done.product.lookalikes == made.lookalikes
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_shrink_film_keeps_off_the_goods(seed: int):
     """Film is drawn in over the gap, never into the units that are left; what moved is labelled."""
     made, done = product("multipack", 1), outcome("multipack", 1, 0.4, seed)

@@ -198,11 +198,11 @@ def test_lids_and_pieces_keep_their_mesh(family: str):
 
 
 @pytest.mark.parametrize(("family", "form"), CASES)
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 def test_stronger_spoils_more(family: str, form: str, seed: int):
     """Area, length and peel never fall as strength rises, for one seed, and grow a lot on the whole."""
     try:
-        steps = [spoilt(family, form, s, seed).measures for s in (0.0, 0.1, 0.3, 0.5, 0.7, 0.85, 1.0)]
+        steps = [spoilt(family, form, s, seed).measures for s in (0.0, 0.1, 0.4, 0.7, 1.0)]
     except UnsolvedError:
         pytest.skip("resampled by the caller")
     for name in ("area_mm2", "length_mm", "peel_mm"):

@@ -218,7 +218,7 @@ def test_items_rest_on_the_tray(family: str):
             [*(finish_sheet(s)[0].vertices for s in item.sheets), *(p.vertices for p in item.contents)]
         )
 
-    for seed in range(2):
+    for seed in range(1):
         settled, rest = lay_down(made, np.random.default_rng(seed), points)
         R, t = rest.T_world_item[:3, :3], rest.T_world_item[:3, 3]
         local = points(settled)

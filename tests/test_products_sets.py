@@ -21,7 +21,7 @@ from damageland.sim.rays import build_caster, cast
 from damageland.sim.scene import SURFACES, Part
 from pydantic import ValidationError
 
-NUMBERS = range(4)
+NUMBERS = range(2)
 TOUCH_M = 2e-4
 """Bodies that are apart by less are touching: pieces are checked by their convex hulls."""
 
@@ -79,8 +79,8 @@ ALL = [
     *((carded, (n, kind)) for n, kind in enumerate(PACKED)),
     *((carded, (n,)) for n in NUMBERS),
     *((tablets, (n,)) for n in NUMBERS),
-    *((multipack, (n, kind)) for n in range(3) for kind in ("can", "carton", "soap")),
-    *((loose, (n, theme)) for n in range(3) for theme in THEMES),
+    *((multipack, (n, kind)) for n in range(1) for kind in ("can", "carton", "soap")),
+    *((loose, (n, theme)) for n in range(1) for theme in THEMES),
 ]
 
 
@@ -145,7 +145,7 @@ def test_units_lie_on_the_card(made):
 
 
 @pytest.mark.parametrize("kind", ["can", "carton", "soap"])
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(2))
 def test_film_is_round_the_group(kind: str, number: int):
     """Every unit lies within the film's hull; the film has two openings, at the two ends, and stands on z = 0."""
     made = multipack(number, kind)

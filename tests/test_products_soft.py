@@ -11,7 +11,7 @@ from damageland.generators.products.film import teabag_volume
 from damageland.sim.scene import SURFACES
 
 SOFT = ("padded_mailer", "pillow_bag", "poly_mailer", "standup_pouch")
-NUMBERS = (0, 1, 2, 5)
+NUMBERS = (0, 2, 5)
 every_soft = pytest.mark.parametrize("family", SOFT)
 every_piece = pytest.mark.parametrize(("family", "number"), [(f, n) for f in SOFT for n in NUMBERS])
 
@@ -66,7 +66,7 @@ def test_pieces_differ_and_the_product_does_not(family: str):
     assert parts[0].tobytes() != parts[1].tobytes()
 
 
-@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("number", range(3))
 def test_pouch_stands(number: int):
     """The lowest points of a pouch are a base, wide and deep enough, that holds up its middle."""
     wall = families.product("standup_pouch", number).sheets[0]

@@ -79,6 +79,21 @@ def test_loader_threads_change_nothing(folder: Path):
         assert torch.equal(alone.rgb, helped.rgb) and torch.equal(alone.damage, helped.damage)
 
 
+def test_a_kept_view_of_a_batch_stays_as_it_was(folder: Path):
+    """Memory of a batch is taken again once nothing holds it; one row of one image holds it."""
+    stream = open_shards(folder, batch=2, shuffle=False)
+    rows, copies, places = [], [], set()
+    for _ in range(3):
+        for batch in stream:
+            places.add(batch.rgb.data_ptr())
+            if len(rows) < 3:
+                rows.append(batch.rgb[1, :, :, 5:])
+                copies.append(batch.rgb[1, :, :, 5:].clone())
+            del batch
+    assert all(torch.equal(row, copy) for row, copy in zip(rows, copies, strict=True))
+    assert len(places) < 3 * len(stream), "no memory was taken again"
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_killed_run_goes_on_with_the_next_batch(folder: Path, workers: int):
     """A position taken after any batch leads to exactly the rest, across epochs; loaders that read ahead lose none."""

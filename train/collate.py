@@ -1,6 +1,9 @@
 """Captures side by side as torch tensors, and random access to them in the shards of several data sets."""
 
+import math
 import tarfile
+import weakref
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -110,11 +113,32 @@ Drawn = tuple[int, int, File, tuple[EncodedView, ...]]
 """Source, row of its table, shard, views: decoded only once a batch has a place for them."""
 
 
+class _Blocks:
+    """Memory of batches that are gone, for those to come: fresh pages of a batch cost as much as half its decoding."""
+
+    def __init__(self) -> None:
+        self._free: dict[int, deque[np.ndarray]] = defaultdict(deque)
+
+    def array(self, shape: tuple[int, ...], kind: Any) -> np.ndarray:
+        """Make an array with anything in it; its memory is taken again once no view and no tensor holds it."""
+        size = math.prod(shape) * np.dtype(kind).itemsize
+        free = self._free[size]
+        try:
+            block = free.pop()
+        except IndexError:
+            block = np.empty(size, np.uint8)
+        # Views of views refer to the first array that is no view of another: here to `whole`, which rests on no array.
+        whole = np.frombuffer(memoryview(block), np.uint8)
+        weakref.finalize(whole, free.append, block).atexit = False
+        return whole.view(kind).reshape(shape)
+
+
 class Captures:
     """Random access to the captures of all sources, and their way into a batch."""
 
     def __init__(self, pools: tuple[Pool, ...], cameras: tuple[str, ...], size_px: tuple[int, int] | None):
         self.pools, self.cameras, self.size_px = pools, cameras, size_px
+        self._blocks = _Blocks()
 
     def __getitem__(self, at: tuple[int, int]) -> Drawn:
         s, k = at
@@ -136,7 +160,7 @@ class Captures:
         """Put captures side by side."""
         height, width = self._size(samples)
         shape = (len(samples), len(self.cameras))
-        images = {name: np.empty((*shape, height, width, *rest), kind) for name, kind, rest in _IMAGES}
+        images = {name: self._blocks.array((*shape, height, width, *rest), kind) for name, kind, rest in _IMAGES}
         has = {name: np.zeros(shape, bool) for name in images}
         K, T = np.zeros((*shape, 3, 3)), np.zeros((*shape, 4, 4))
         for b, (_, _, file, views) in enumerate(samples):
