@@ -117,7 +117,7 @@ class _Blocks:
     """Memory of batches that are gone, for those to come: fresh pages of a batch cost as much as half its decoding."""
 
     def __init__(self) -> None:
-        self._free: dict[int, deque[np.ndarray]] = defaultdict(deque)
+        self._free: dict[int, deque[bytearray]] = defaultdict(deque)
 
     def array(self, shape: tuple[int, ...], kind: Any) -> np.ndarray:
         """Make an array with anything in it; its memory is taken again once no view and no tensor holds it."""
@@ -126,9 +126,9 @@ class _Blocks:
         try:
             block = free.pop()
         except IndexError:
-            block = np.empty(size, np.uint8)
+            block = bytearray(size)
         # Views of views refer to the first array that is no view of another: here to `whole`, which rests on no array.
-        whole = np.frombuffer(memoryview(block), np.uint8)
+        whole = np.frombuffer(block, np.uint8)
         weakref.finalize(whole, free.append, block).atexit = False
         return whole.view(kind).reshape(shape)
 
