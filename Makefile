@@ -4,10 +4,11 @@ REAL ?=
 BIN := .venv/bin
 RUN := runs/demo
 TINS := runs/tins
+STUDY := runs/study
 SEEDS ?= 0 1 2
 TIN_TRAIN := --config.frame-px 160 --config.crop-px 96 --config.width 16 --config.steps 1300 --config.pairs 10 --config.warped 8 --config.unpaired 2
 
-.PHONY: help demo tins test lint bench bench-leaks bench-products bench-sensors bench-recipes bench-whole soak clean
+.PHONY: help demo tins study test lint bench bench-leaks bench-products bench-sensors bench-recipes bench-whole soak clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -34,6 +35,12 @@ tins: .venv/ready  ## What renders alone teach about photographs of tins (REAL=<
 	$(BIN)/damageland evaluate --model $(TINS)/model-$(firstword $(SEEDS)) --data $(TINS) --out $(TINS)/report --real $(REAL)
 	$(BIN)/python bench/bench_tins.py $(SEEDS:%=$(TINS)/model-%) --real $(REAL)
 	@echo "Report: $(CURDIR)/$(TINS)/report/report.html"
+
+study: .venv/ready  ## What renders are worth beside k real captures (half an hour; REAL=<folder>, else a rendered stand-in)
+	$(BIN)/damageland render assets/studies/renders.yaml --out $(STUDY)/renders
+	[ -n "$(REAL)" ] || $(BIN)/damageland render assets/studies/pretend-real.yaml --out $(STUDY)/pretend-real
+	OMP_NUM_THREADS=1 $(BIN)/damageland study assets/studies/demo.yaml --data $(STUDY)/renders --real $(if $(REAL),$(REAL),$(STUDY)/pretend-real) --out $(STUDY)/result
+	@echo "Report: $(CURDIR)/$(STUDY)/result/report.html"
 
 test: .venv/ready  ## Lint, types and tests
 	$(BIN)/ruff check .

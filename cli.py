@@ -447,6 +447,28 @@ def calibrate(
     print(f"{report(found)}\n{out}: {len(found.cameras)} cameras. Next: damageland preview booth --booth {out}")
 
 
+def study(study: Positional[Path], *, out: Path, data: tuple[str, ...] = (), real: str | None = None) -> None:
+    """Say what renders are worth on a real set: many detectors at equal compute, compared with intervals.
+
+    Trains on renders, on k real captures, on both, and on controls, from several seeds, and writes a report with the
+    verdict first. Run it again to go on after a kill; what is trained stays trained. docs/study.md tells the rest.
+
+    Example: damageland study assets/studies/demo.yaml --data runs/study/data --real photos --out runs/study/result
+
+    Args:
+        study: YAML of the study: rows, numbers of real captures, seeds, settings of training.
+        out: Folder for the arms' models, report.html, results.json and differences.csv.
+        data: Folders or URLs that `damageland render` filled, instead of those that the YAML names.
+        real: Folder of real captures of any layout that `evaluate --real` takes, instead of the YAML's. A rendered data
+            set may stand in for one; the report then says so.
+    """
+    from .evaluate.study.run import study as run
+    from .evaluate.study.spec import read_study
+
+    report = run(read_study(study, data=data, real=real), out)
+    print(f"{report}: open it in a browser. Numbers: {out / 'results.json'}")
+
+
 COMMANDS = {
     "render": render,
     "preview": preview,
@@ -456,6 +478,7 @@ COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "score": score,
+    "study": study,
 }
 
 

@@ -240,15 +240,16 @@ def bench_learning(captures: list[Capture], *, steps: int = 8) -> list[Figure]:
     import torch
     from damageland.train.config import TrainConfig
     from damageland.train.data import load_views
-    from damageland.train.loop import _Log, fit, train_detect
+    from damageland.train.loop import fit, train_detect
     from damageland.train.models import build
     from damageland.train.predict import load_model, predict
+    from damageland.train.steps import TrainingLog
 
     torch.set_num_threads(1)
     config = TrainConfig(steps=steps, locate_steps=1)
     views, detect = load_views(captures, frame_px=config.frame_px), build(config.width, 0)["detect"]
     images = steps * (2 * config.pairs + config.unpaired)
-    seconds = median_seconds(lambda: train_detect(detect, views, config, _Log(Path("unwritten"))), runs=3)
+    seconds = median_seconds(lambda: train_detect(detect, views, config, TrainingLog(Path("unwritten"))), runs=3)
     with tempfile.TemporaryDirectory() as folder:
         tiny = config.model_copy(update={"steps": 1})
         model = load_model(fit(lambda split: captures, tiny, Path(folder), progress=False))

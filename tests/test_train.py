@@ -13,6 +13,7 @@ from damageland.sim.errors import DamagelandError
 from damageland.sim.scene import kind_bit
 from damageland.sim.seed import generator_for
 from damageland.sim.shards import shard_path, write_shard
+from damageland.train import steps
 from damageland.train.augment import swap_backgrounds, vary_appearance, vary_depth
 from damageland.train.batches import DetectBatch, RealPool, draw_detect_batch, frames, torch_generator
 from damageland.train.checkpoint import load_model, weight_bytes
@@ -376,3 +377,31 @@ def test_localiser_without_a_find_takes_the_whole_picture() -> None:
         assert locate.head.bias is not None
         locate.head.bias.fill_(-9)
     assert find_item(locate, np.zeros((40, 60, 3), np.uint8), 48) == Square(30.0, 20.0, 30.0)
+
+
+def test_killed_training_ends_with_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run killed in either stage and started again gives the same bytes of weights and log; the position is gone."""
+    short = SHORT.model_copy(update={"steps": 5, "locate_steps": 4})
+    monkeypatch.setattr(steps, "SAVE_EVERY", 2)
+    fit(discs, short, tmp_path / "whole", progress=False)
+    taken, take = 0, steps.Steps.take
+
+    def dying(self: steps.Steps, loss: torch.Tensor) -> None:
+        nonlocal taken
+        taken += 1
+        if taken in (4, 10):  # in the locating stage, then in the detecting one
+            raise KeyboardInterrupt
+        take(self, loss)
+
+    monkeypatch.setattr(steps.Steps, "take", dying)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            fit(discs, short, tmp_path / "killed", progress=False)
+        assert (tmp_path / "killed" / steps.POSITION).is_file()
+    fit(discs, short, tmp_path / "killed", progress=False)
+    for name in ("model.safetensors", "model.json", "log.csv"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
+    assert not (tmp_path / "killed" / steps.POSITION).exists()
+    assert taken < 2 * 9 + 2  # it went on instead of beginning again
+    (tmp_path / "killed" / steps.POSITION).write_bytes(b"torn")
+    assert fit(discs, short, tmp_path / "killed", progress=False).is_dir()

@@ -75,19 +75,19 @@ class DetectBatch:
     """Row i shows a damage and row pairs + i is the same crop of its twin, for i < pairs."""
 
 
-def ahead(draw: Callable[[], T], count: int) -> Iterator[T]:
-    """Yield ``count`` batches in order, drawing each in a second thread while the one before is learned from.
+def ahead(draw: Callable[[int], T], steps: range) -> Iterator[T]:
+    """Yield the batches of some steps in order, drawing each in a second thread while the one before is learned from.
 
     The draws keep their order, so the thread changes no number.
     """
-    if not count:
+    if not steps:
         return
     with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),)) as pool:
-        future = pool.submit(draw)
-        for left in range(count - 1, -1, -1):
+        future = pool.submit(draw, steps[0])
+        for step in steps:
             batch = future.result()
-            if left:
-                future = pool.submit(draw)
+            if step != steps[-1]:
+                future = pool.submit(draw, step + 1)
             yield batch
 
 

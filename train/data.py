@@ -4,7 +4,7 @@ Each view is kept as one square frame: colour (3 bytes per pixel), depth in step
 (1 byte), so 0.3 MB per view at 224 pixels: 3,000 views take 0.9 GB. Crops are made from frames on the fly, on batches.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, fields
 
 import cv2
@@ -42,6 +42,8 @@ class Note:
     twin_id: str | None
     recipe: str | None
     """Hash of the recipe it was rendered from, if it says."""
+    generators: tuple[str, ...] = ()
+    """What damaged it, tolerable damage included."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,7 @@ def _note(capture: Capture) -> Note:
         major_defect=capture.major_defect,
         twin_id=capture.twin_id,
         recipe=None if recipe is None else str(recipe),
+        generators=tuple(sorted({damage.generator for damage in capture.damages})),
     )
 
 
@@ -237,6 +240,24 @@ def _judge_visibility(views: ViewSet) -> None:
         views.labels[i] |= SEEN_BIT * seen.astype(np.uint8)
         if difference[seen].sum() < VISIBLE_EVIDENCE * item:
             views.target[i] = np.nan
+
+
+def keep_captures(views: ViewSet, names: Collection[str]) -> ViewSet:
+    """The views of some captures alone; a view whose twin is not among them has none."""
+    numbers = [number for number, note in enumerate(views.notes) if note.capture_id in names]
+    place = np.full(len(views.notes) + 1, -1)
+    place[numbers] = np.arange(len(numbers))
+    rows = np.flatnonzero(place[views.capture] >= 0)
+    row_of = np.full(len(views) + 1, -1)  # the last stands for no twin
+    row_of[rows] = np.arange(len(rows))
+    arrays = {name: getattr(views, name)[rows] for name in ("rgb", "depth", "labels", "box", "target", "masked")}
+    return ViewSet(
+        **arrays,
+        twin=row_of[views.twin[rows]],
+        capture=place[views.capture[rows]],
+        notes=tuple(views.notes[number] for number in numbers),
+        cameras=tuple(views.cameras[row] for row in rows),
+    )
 
 
 def change(a: UInt8[np.ndarray, "h w 3"], b: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w"]:

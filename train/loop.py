@@ -1,9 +1,6 @@
 """Training: first the localiser, then the detector on pairs, then thresholds on unseen rendered products."""
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -15,11 +12,10 @@ from torch import Tensor, nn
 
 from ..sim.capture import Capture, View
 from ..sim.errors import DamagelandError
-from ..sim.files import write_atomic
 from ..sim.seed import generator_for
 from ..sim.shards import read_captures
 from ..sim.store import Source, as_store
-from .batches import DetectBatch, RealPool, ahead, draw_detect_batch, draw_locate_batch
+from .batches import DetectBatch, RealPool, draw_detect_batch, draw_locate_batch
 from .checkpoint import Modality, Model, ModelCard, Scores, TrainedOn, load_model, save_model, versions
 from .config import TrainConfig
 from .console import bar, say
@@ -27,16 +23,14 @@ from .crops import Square
 from .data import ViewSet, load_views
 from .models import build, mixed_precision
 from .predict import CROP_ZOOM, find_item, predict
+from .steps import Losses, Position, Stage, TrainingLog, run_key, run_stage, threads
 from .threshold import Threshold, choose_threshold
 
 CaptureSource = Callable[[str], Iterable[Capture]]
 """Rendered captures of a split: ``train`` or ``validation``."""
 
-GRADIENT_NORM = 2.0
 BESIDE = 0.08
 """Weight of intact cells beside the item in the mask loss; those on it have the rest of one half."""
-LOG_EVERY = 10
-LOG_COLUMNS = ("stage", "step", "loss", "score_loss", "mask_loss", "lr")
 
 
 def train(
@@ -63,18 +57,22 @@ def fit(
     views = load_views(source("train"), frame_px=config.frame_px)
     _require_pairs(views)
     say(f"{len(views)} views, {len(views.pairs)} pairs, {views.megabytes:.0f} MB", enabled=progress)
-    log = _Log(out / "log.csv")
-    with _threads(config.threads):
+    log, captures = TrainingLog(out / "log.csv"), list(real)
+    with threads(config.threads):
         networks = build(config.width, config.seed)
-        train_locate(networks["locate"], views, config, log, progress=progress)
-        pool = _real_pool(networks["locate"], real, config)
-        train_detect(networks["detect"], views, config, log, real=pool, progress=progress)
+        key = run_key(config, views, more=" ".join(capture.capture_id for capture in captures))
+        position = Position(networks, log, ("locate", "detect"), key)
+        position.load(progress=progress)
+        train_locate(networks["locate"], views, config, log, position=position, progress=progress)
+        pool = _real_pool(networks["locate"], captures, config)
+        train_detect(networks["detect"], views, config, log, real=pool, position=position, progress=progress)
         networks.eval().requires_grad_(False)
         trained_on = _trained_on(views, pool, names)
         card = _draft_card(config, trained_on)
         model = _calibrate(Model(networks, card), source, progress=progress)
     log.write()
     save_model(model, out)
+    position.remove()
     return out
 
 
@@ -82,48 +80,62 @@ def fit(
 
 
 def train_locate(
-    locate: nn.Module, views: ViewSet, config: TrainConfig, log: "_Log", *, progress: bool = False
+    locate: nn.Module,
+    views: ViewSet,
+    config: TrainConfig,
+    log: TrainingLog,
+    *,
+    position: Position | None = None,
+    progress: bool = False,
 ) -> None:
     """Teach the localiser where items are, at many sizes and before many backgrounds."""
-    rng = generator_for(config.seed, 0, "train/locate")
-    steps = _Steps(locate, config, config.locate_steps)
-    with bar("locate", config.locate_steps, enabled=progress) as advance:
-        batches = ahead(lambda: draw_locate_batch(views, config, rng), config.locate_steps)
-        for step, (pictures, share) in enumerate(batches):
-            with mixed_precision():
-                logits = locate(pictures)
-            loss = F.binary_cross_entropy_with_logits(logits.float(), share)
-            steps.take(loss)
-            log.add("locate", step, loss, None, loss, steps.lr)
-            advance(f"loss {log.smooth:.3f}")
+
+    def losses(batch: tuple[Tensor, Tensor]) -> Losses:
+        pictures, share = batch
+        with mixed_precision():
+            logits = locate(pictures)
+        loss = F.binary_cross_entropy_with_logits(logits.float(), share)
+        return loss, None, loss
+
+    def draw(step: int) -> tuple[Tensor, Tensor]:
+        return draw_locate_batch(views, config, generator_for(config.seed, step, "train/locate"))
+
+    stage = Stage("locate", config.locate_steps)
+    run_stage(stage, locate, config, draw, losses, log, position=position, progress=progress)
 
 
 def train_detect(
     detect: nn.Module,
     views: ViewSet,
     config: TrainConfig,
-    log: "_Log",
+    log: TrainingLog,
     *,
     real: RealPool | None = None,
+    position: Position | None = None,
     progress: bool = False,
 ) -> None:
     """Teach the detector masks and scores on pairs, mixing real views in after ``real_from`` of the steps."""
-    rng = generator_for(config.seed, 0, "train/detect")
-    steps = _Steps(detect, config, config.steps)
-    with bar("detect", config.steps, enabled=progress) as advance:
-        alone = round(config.real_from * config.steps) if real is not None else config.steps
-        batches = chain(
-            ahead(lambda: draw_detect_batch(views, config, rng), alone),
-            ahead(lambda: draw_detect_batch(views, config, rng, real=real), config.steps - alone),
-        )
-        for step, batch in enumerate(batches):
-            with mixed_precision():
-                dense, scores = detect(batch.x)
-            score_loss, mask_loss = detect_losses(dense.float(), scores.float(), batch)
-            loss = score_loss + config.mask_weight * mask_loss
-            steps.take(loss)
-            log.add("detect", step, loss, score_loss, mask_loss, steps.lr)
-            advance(f"loss {log.smooth:.3f}")
+    alone = round(config.real_from * config.steps) if real is not None else config.steps
+
+    def draw(step: int) -> DetectBatch:
+        rng = generator_for(config.seed, step, "train/detect")
+        return draw_detect_batch(views, config, rng, real=real if step >= alone else None)
+
+    stage = Stage("detect", config.steps)
+    losses = detector_losses(detect, config)
+    run_stage(stage, detect, config, draw, losses, log, position=position, progress=progress)
+
+
+def detector_losses(detect: nn.Module, config: TrainConfig) -> Callable[[DetectBatch], Losses]:
+    """Losses of a detector's batches."""
+
+    def losses(batch: DetectBatch) -> Losses:
+        with mixed_precision():
+            dense, scores = detect(batch.x)
+        score_loss, mask_loss = detect_losses(dense.float(), scores.float(), batch)
+        return score_loss + config.mask_weight * mask_loss, score_loss, mask_loss
+
+    return losses
 
 
 def detect_losses(dense: Tensor, scores: Tensor, batch: DetectBatch) -> tuple[Tensor, Tensor]:
@@ -150,60 +162,6 @@ def detect_losses(dense: Tensor, scores: Tensor, batch: DetectBatch) -> tuple[Te
 
 def _mean(values: Tensor, where: Tensor) -> Tensor:
     return (values * where).sum() / where.sum().clamp_min(1)
-
-
-class _Steps:
-    """AdamW on a one-cycle schedule, with the gradient's norm bounded."""
-
-    def __init__(self, network: nn.Module, config: TrainConfig, total: int) -> None:
-        self.network = network.train()
-        self.optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, config.lr, total_steps=total + 1)
-
-    @property
-    def lr(self) -> float:
-        return float(self.schedule.get_last_lr()[0])
-
-    def take(self, loss: Tensor) -> None:
-        if not torch.isfinite(loss):
-            raise DamagelandError(f"the loss is {loss.item()}: train again with a smaller lr")
-        self.optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
-        self.optimizer.step()
-        self.schedule.step()
-
-
-class _Log:
-    """Losses of both stages; ``log.csv`` holds every LOG_EVERYth step."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.rows, self.smooth, self.stage = path, [], 0.0, ""
-
-    def add(self, stage: str, step: int, loss: Tensor, score: Tensor | None, mask: Tensor, lr: float) -> None:
-        value = loss.item()
-        self.smooth = value if stage != self.stage else 0.95 * self.smooth + 0.05 * value
-        self.stage = stage
-        if step % LOG_EVERY == 0:
-            numbers = (value, "" if score is None else score.item(), mask.item(), lr)
-            self.rows.append((stage, step, *(n if n == "" else f"{n:.6g}" for n in numbers)))
-
-    def write(self) -> None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([LOG_COLUMNS, *self.rows])
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(self.path, text.getvalue())
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Use so many threads of torch in the block; 0 leaves them as they are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 # Data in, card out

@@ -17,21 +17,18 @@ from ..sim.seed import generator_for
 from ..sim.shards import read_captures
 from ..sim.store import Source, as_store
 from .augment import Batch, crop, draw_windows, swap_backgrounds, vary_appearance, vary_depth
-from .batches import DetectBatch, ahead, frames, torch_generator
+from .batches import DetectBatch, frames, torch_generator
 from .calibrate import calibrate, modality_of
 from .checkpoint import Modality, Model, save_model
 from .compare import build_compare, pair_input
 from .config import TrainConfig
-from .console import bar, say, track
+from .console import say, track
 from .crops import Square, cut, cut_depth, paste, to_tensor, whole
 from .data import DEPTH_UNIT_M, ViewSet, check_view, load_views
 from .loop import (
     _draft_card,
-    _Log,
     _require_pairs,
     _require_validation,
-    _Steps,
-    _threads,
     _trained_on,
     detect_losses,
     train_locate,
@@ -40,6 +37,7 @@ from .match import Enrolled, Match, PoseSource, enrol, match_views, no_match
 from .models import mixed_precision
 from .predict import Prediction, _clip, find_item
 from .references import ReferenceBook, by_design
+from .steps import Losses, Position, Stage, TrainingLog, run_key, run_stage, threads
 
 REFERENCE_DROPOUT = 0.15
 """Share of training pairs that are shown without a reference, so that a product without a gallery is scored too."""
@@ -91,20 +89,23 @@ def fit_refdiff(
             "the training split has no reference capture: refdiff compares with pristine references, so render with "
             "`gallery: 2` or more in the recipe, or train --model query"
         )
-    log = _Log(out / "log.csv")
-    with _threads(config.threads):
+    log = TrainingLog(out / "log.csv")
+    with threads(config.threads):
         views, matches = load_pairs(source("train"), book, config, pose=pose, progress=progress)
         _require_pairs(views)
         say(f"{len(views)} views, {len(views.pairs)} pairs, {len(book)} products with references", enabled=progress)
         networks = build_compare(config.width, config.seed)
-        train_locate(networks["locate"], views, config, log, progress=progress)
-        train_compare(networks["compare"], views, matches, config, log, progress=progress)
+        position = Position(networks, log, ("locate", "compare"), run_key(config, views))
+        position.load(progress=progress)
+        train_locate(networks["locate"], views, config, log, position=position, progress=progress)
+        train_compare(networks["compare"], views, matches, config, log, position=position, progress=progress)
         networks.eval().requires_grad_(False)
         card = _draft_card(config, _trained_on(views, None, names))
         model = Model(networks, card.model_copy(update={"architecture": "locate-compare"}))
         model = _validated(model, source, pose=pose, progress=progress)
     log.write()
     save_model(model, out)
+    position.remove()
     return out
 
 
@@ -193,21 +194,29 @@ def _steps(depth_m: Float32[np.ndarray, "s s"]) -> UInt16[np.ndarray, "s s"]:
 
 
 def train_compare(
-    compare: nn.Module, views: ViewSet, matches: MatchSet, config: TrainConfig, log: "_Log", *, progress: bool = False
+    compare: nn.Module,
+    views: ViewSet,
+    matches: MatchSet,
+    config: TrainConfig,
+    log: TrainingLog,
+    *,
+    position: Position | None = None,
+    progress: bool = False,
 ) -> None:
     """Teach masks and scores on pairs beside their references, by the losses of the query model."""
-    rng = generator_for(config.seed, 0, "train/compare")
-    steps = _Steps(compare, config, config.steps)
-    with bar("compare", config.steps, enabled=progress) as advance:
-        batches = ahead(lambda: draw_compare_batch(views, matches, config, rng), config.steps)
-        for step, (batch, pair) in enumerate(batches):
-            with mixed_precision():
-                dense, scores = compare(pair)
-            score_loss, mask_loss = detect_losses(dense.float(), scores.float(), batch)
-            loss = score_loss + config.mask_weight * mask_loss
-            steps.take(loss)
-            log.add("detect", step, loss, score_loss, mask_loss, steps.lr)
-            advance(f"loss {log.smooth:.3f}")
+
+    def draw(step: int) -> tuple[DetectBatch, tuple[Tensor, Tensor]]:
+        return draw_compare_batch(views, matches, config, generator_for(config.seed, step, "train/compare"))
+
+    def losses(drawn: tuple[DetectBatch, tuple[Tensor, Tensor]]) -> Losses:
+        batch, pair = drawn
+        with mixed_precision():
+            dense, scores = compare(pair)
+        score_loss, mask_loss = detect_losses(dense.float(), scores.float(), batch)
+        return score_loss + config.mask_weight * mask_loss, score_loss, mask_loss
+
+    stage = Stage("compare", config.steps)
+    run_stage(stage, compare, config, draw, losses, log, position=position, progress=progress)
 
 
 def draw_compare_batch(

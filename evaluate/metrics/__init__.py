@@ -25,6 +25,8 @@ from .ranking import (
     recall_at_fpr_resampled,
     recall_at_precision,
     recall_at_precision_resampled,
+    statistic_of,
+    unresolved,
 )
 from .rates import (
     alarms_per_find,
@@ -68,6 +70,8 @@ __all__ = [
     "recall_at_precision",
     "recall_at_precision_resampled",
     "resampled",
+    "statistic_of",
     "tally",
+    "unresolved",
     "with_interval",
 ]

@@ -153,12 +153,22 @@ def estimate(
     value = point(scores, positive)
     if value is None:
         return Estimate(None)
-    why = _unresolved(_SHARES.get(statistic), positive, resamples)
+    why = unresolved(statistic, positive, resamples)
     if why is not None:
         return Estimate(None, why=why)
     if not enough_groups(positive, resamples.group_of_row):
         return Estimate(value)
     return with_interval(value, resampled(many, scores, positive, resamples))
+
+
+def statistic_of(name: str) -> tuple[Callable[..., float | None], Statistic]:
+    """A metric as a function of (scores, positives), and of many resamples at once."""
+    return _STATISTICS[name]
+
+
+def unresolved(name: str, positive: Bool[np.ndarray, " n"], resamples: Resamples) -> str | None:
+    """Why a metric cannot be stated on these rows; None if it can."""
+    return _unresolved(_SHARES.get(name), positive, resamples)
 
 
 def _unresolved(share: float | None, positive: Bool[np.ndarray, " n"], resamples: Resamples) -> str | None:

@@ -1,0 +1,128 @@
+"""Scores of an arm on the calibration and test parts of the real set, and the file they lie in."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from torch import from_numpy, nn, zeros
+
+from ...sim.errors import DamagelandError
+from ...sim.files import write_atomic
+from ...train.calibrate import figures_of, threshold_of
+from ...train.checkpoint import Modality
+from ...train.checkpoint import Scores as Figures
+from ...train.config import TrainConfig
+from ...train.console import track
+from ...train.crops import Square, cut, cut_depth, network_input, to_tensor
+from ...train.data import check_view
+from ...train.predict import CROP_ZOOM, find_item, score_crops
+from ...train.threshold import Threshold
+from ..folder import read_table
+from .reals import Reals
+
+PREDICTIONS = "predictions.csv"
+COLUMNS = ("capture_id", "pred", "pred_rgb")
+MODALITIES: tuple[Modality, ...] = ("rgbd", "rgb")
+
+
+@dataclass(frozen=True)
+class Look:
+    """The views of a capture as the detector sees them."""
+
+    rgb: np.ndarray
+    """uint8 (v, s, s, 3)."""
+    depth: np.ndarray
+    """Metres, float32 (v, s, s); 0 = no return."""
+
+
+Looks = Mapping[str, Look]
+"""By capture."""
+
+
+def look_at(locate: nn.Module, reals: Reals, config: TrainConfig, *, progress: bool = False) -> Looks:
+    """Crops of all captures that are scored, around the items that a localiser finds."""
+    wanted = {row.capture_id for row in reals.rows if row.part != "train"}
+    looks, side = {}, config.crop_px
+    for capture in track(reals.captures(), "looking", total=len(reals.rows), enabled=progress):
+        if capture.capture_id not in wanted:
+            continue
+        rgb, depth = [], []
+        for view in capture.views:
+            check_view(view, f"capture {capture.capture_id}, camera {view.camera}")
+            square = find_item(locate, view.rgb, config.locate_px)
+            window = Square(square.cx, square.cy, square.half * CROP_ZOOM)
+            rgb.append(cut(view.rgb, window, side))
+            flat = np.zeros((side, side), np.float32)
+            depth.append(flat if view.depth is None else cut_depth(view.depth, window, side))
+        looks[capture.capture_id] = Look(np.stack(rgb), np.stack(depth))
+    return looks
+
+
+@dataclass(frozen=True)
+class ArmScores:
+    """Scores by capture."""
+
+    names: tuple[str, ...]
+    values: Mapping[Modality, Float[np.ndarray, " n"]]
+    """With depth where there is some, and without any."""
+
+    def of(self, names: Sequence[str], modality: Modality) -> Float[np.ndarray, " m"]:
+        """Scores of some captures, in their order."""
+        place = {name: i for i, name in enumerate(self.names)}
+        return self.values[modality][[place[name] for name in names]]
+
+    def thresholds(self, reals: Reals, config: TrainConfig) -> dict[Modality, Threshold]:
+        """Thresholds from the intact captures of the calibration part."""
+        rows = reals.of("calibration", False)
+        names, groups = [row.capture_id for row in rows], [row.group for row in rows]
+        sound = np.zeros(len(rows), bool)
+        return {m: threshold_of(self.of(names, m), sound, groups, config) for m in MODALITIES}
+
+    def figures(self, reals: Reals, config: TrainConfig) -> dict[Modality, Figures]:
+        """How the calibration part is told apart; the thresholds look at its intact captures alone."""
+        rows, limits = reals.of("calibration"), self.thresholds(reals, config)
+        names, damaged = [row.capture_id for row in rows], np.array([row.defect for row in rows])
+        return {m: figures_of(damaged, self.of(names, m), limits[m].value) for m in MODALITIES}
+
+
+def predict_arm(detect: nn.Module, looks: Looks) -> ArmScores:
+    """Score every capture as ``predict`` does: the highest of its views."""
+    values: dict[Modality, list[float]] = {"rgbd": [], "rgb": []}
+    for look in looks.values():
+        rgb, depth = to_tensor(look.rgb), from_numpy(look.depth)[:, None]
+        for modality in MODALITIES:
+            given = depth if modality == "rgbd" else zeros(depth.shape)
+            _, logits = score_crops(detect, network_input(rgb, given))
+            values[modality].append(float((1 / (1 + np.exp(-logits.astype(np.float64)))).max()))
+    return ArmScores(tuple(looks), {m: np.array(v) for m, v in values.items()})
+
+
+def write_scores(folder: Path, scores: ArmScores) -> None:
+    """Write ``predictions.csv``, which ``damageland score`` reads too."""
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(COLUMNS)
+    lines.writerows(
+        (name, repr(float(a)), repr(float(b)))
+        for name, a, b in zip(scores.names, scores.values["rgbd"], scores.values["rgb"], strict=True)
+    )
+    write_atomic(folder / PREDICTIONS, text.getvalue())
+
+
+def read_scores(folder: Path) -> ArmScores:
+    """Read ``predictions.csv``."""
+    names, columns = [], ([], [])
+    for where, fields in read_table(folder / PREDICTIONS, COLUMNS):
+        names.append(fields["capture_id"])
+        for column, key in zip(columns, COLUMNS[1:], strict=True):
+            try:
+                column.append(float(fields[key]))
+            except ValueError:
+                raise DamagelandError(
+                    f"{where}: {key} is {fields[key]!r}: delete {folder} and run the study again"
+                ) from None
+    return ArmScores(tuple(names), {"rgbd": np.array(columns[0]), "rgb": np.array(columns[1])})
