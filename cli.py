@@ -497,6 +497,38 @@ def identify(
         print(f"{out}: capture_id,item_identifier and the {top} nearest candidates")
 
 
+def feedback(
+    source: Positional[str],
+    *,
+    out: Path,
+    predictions: Path | None = None,
+    threshold: float | None = None,
+    prices: Path | None = None,
+) -> None:
+    """Tell which packaging breaks how: rates, severity, cost and sites on the unfolded package, as one HTML page.
+
+    Example: damageland feedback runs/demo --out feedback.html
+    Example: damageland feedback runs/demo --predictions mine.csv --threshold 0.5 --prices prices.yaml --out page.html
+
+    Args:
+        source: A data set (folder or URL), its manifest.parquet or manifest.csv, or a folder of real captures.
+        out: The page (.html).
+        predictions: Table capture_id,pred: what a model calls damaged takes the place of the labels.
+        threshold: Score above which a capture of that table counts as damaged.
+        prices: YAML with the cost of an item with minor and with major damage; docs/tuning.md has an example.
+    """
+    from .sim.files import write_atomic
+    from .studio.feedback import collect
+    from .studio.feedback_page import headline, render_page
+
+    if out.suffix.lower() != ".html" or not out.parent.is_dir():
+        raise DamagelandError(f"--out {out}: expected a name that ends in .html, in a folder that exists.")
+    found = collect(source, predictions=predictions, threshold=threshold, prices=prices)
+    write_atomic(out, render_page(found))
+    print("\n".join(headline(found)))
+    print(f"{out}: open it in a browser.")
+
+
 COMMANDS = {
     "render": render,
     "preview": preview,
@@ -507,6 +539,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "score": score,
     "identify": identify,
+    "feedback": feedback,
 }
 
 
