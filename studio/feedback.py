@@ -161,7 +161,7 @@ def collect(
     )
 
 
-def _rows(source: str) -> tuple[list[dict[str, Any]], Callable[[], Iterable[Capture]] | None]:
+def _rows(source: str) -> tuple[Sequence[Mapping[str, Any]], Callable[[], Iterable[Capture]] | None]:
     """Rows of a manifest, and how to read the captures, if there are any."""
     path = Path(source)
     if "://" not in source and path.is_file():
@@ -174,7 +174,7 @@ def _rows(source: str) -> tuple[list[dict[str, Any]], Callable[[], Iterable[Capt
     return rows, None
 
 
-def _read_manifest(path: Path) -> list[dict[str, Any]]:
+def _read_manifest(path: Path) -> Sequence[Mapping[str, Any]]:
     if path.suffix.lower() == ".parquet":
         return read_parquet(path, NEEDED)
     if path.suffix.lower() == ".csv":

@@ -92,7 +92,7 @@ def headline(found: Feedback) -> list[str]:
 def caveats(found: Feedback) -> list[str]:
     """What the numbers do not say."""
     told = [
-        "Intervals are 95 %: Wilson's for shares; for cost exact ones (Clopper and Pearson), each severity at half of the "
+        "Intervals are 95 %: Wilson's for shares; for cost exact ones (Clopper and Pearson), each severity at half the "
         "risk. They take items as independent; where there are fewer products than items, they are too narrow."
     ]
     if any(item.synthetic for item in found.items):
