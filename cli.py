@@ -469,6 +469,88 @@ def study(study: Positional[Path], *, out: Path, data: tuple[str, ...] = (), rea
     print(f"{report}: open it in a browser. Numbers: {out / 'results.json'}")
 
 
+def identify(
+    source: Positional[str],
+    *,
+    gallery: str | None = None,
+    out: Path | None = None,
+    backbone: str = "keypoints",
+    weights: Path | None = None,
+    budget: float = 0.05,
+    top: int = 5,
+    seed: int = 0,
+) -> None:
+    """Name the products of captures by pristine galleries, or call them unknown; measure it where products are known.
+
+    Example: damageland identify photos/shelf --gallery runs/gallery --out names.csv
+    Example: damageland identify runs/references
+
+    Args:
+        source: A folder of real captures of any layout that `evaluate --real` takes, or a data set (folder or URL).
+        gallery: References: a gallery that lives, a data set, or a folder with reference.csv. Without it, those of
+            the source; if it has none, its sound captures are held against each other.
+        out: Table (.csv) with the product of each capture, empty where it is unknown, and the nearest candidates.
+        backbone: keypoints, colours, plain (patches), or timm's name of a network with --weights.
+        weights: Local safetensors file of that network; none is ever loaded from elsewhere.
+        budget: Share of products outside the gallery that may be taken for one inside.
+        top: Candidates in the table.
+        seed: Seed of the threshold's draws and of the intervals.
+    """
+    from .studio.identify import describe, identify_set, measure, write_names
+    from .train.identify import describe_threshold, make_eye
+
+    if not 0 < budget < 1:
+        raise DamagelandError(f"--budget {budget}: expected a share between 0 and 1.")
+    if top < 1:
+        raise DamagelandError(f"--top {top}: expected at least 1.")
+    if out is not None and not out.parent.is_dir():
+        raise DamagelandError(f"--out {out}: there is no folder {out.parent}. Make it first.")
+    found = identify_set(source, gallery, eye=make_eye(backbone, weights), budget=budget, seed=seed, top=top)
+    print(describe_threshold(found.threshold))
+    if found.own_gallery:
+        print(f"{source} has no references: its sound captures were held against each other, thresholds by halves.")
+    accuracy = measure(found, seed=seed)
+    if accuracy is not None:
+        print(describe(accuracy))
+    unknown = sum(not row.known for row in found.rows)
+    print(f"{source}: {len(found.rows)} captures, {unknown} of them unknown, {len(found.enrolled.products)} products")
+    if out is not None:
+        write_names(out, found.rows)
+        print(f"{out}: capture_id,item_identifier and the {top} nearest candidates")
+
+
+def feedback(
+    source: Positional[str],
+    *,
+    out: Path,
+    predictions: Path | None = None,
+    threshold: float | None = None,
+    prices: Path | None = None,
+) -> None:
+    """Tell which packaging breaks how: rates, severity, cost and sites on the unfolded package, as one HTML page.
+
+    Example: damageland feedback runs/demo --out feedback.html
+    Example: damageland feedback runs/demo --predictions mine.csv --threshold 0.5 --prices prices.yaml --out page.html
+
+    Args:
+        source: A data set (folder or URL), its manifest.parquet or manifest.csv, or a folder of real captures.
+        out: The page (.html).
+        predictions: Table capture_id,pred: what a model calls damaged takes the place of the labels.
+        threshold: Score above which a capture of that table counts as damaged.
+        prices: YAML with the cost of an item with minor and with major damage; docs/tuning.md has an example.
+    """
+    from .sim.files import write_atomic
+    from .studio.feedback import collect
+    from .studio.feedback_page import headline, render_page
+
+    if out.suffix.lower() != ".html" or not out.parent.is_dir():
+        raise DamagelandError(f"--out {out}: expected a name that ends in .html, in a folder that exists.")
+    found = collect(source, predictions=predictions, threshold=threshold, prices=prices)
+    write_atomic(out, render_page(found))
+    print("\n".join(headline(found)))
+    print(f"{out}: open it in a browser.")
+
+
 COMMANDS = {
     "render": render,
     "preview": preview,
@@ -479,6 +561,8 @@ COMMANDS = {
     "evaluate": evaluate,
     "score": score,
     "study": study,
+    "identify": identify,
+    "feedback": feedback,
 }
 
 

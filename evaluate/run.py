@@ -56,15 +56,17 @@ def evaluate(
     rendered data set (folder or URL); its test split holds products that training never saw. At least one of both must
     be given.
     """
-    from ..train.scorers import load_scorer  # torch loads slowly: not before it is needed
+    from ..train.identify import Finder  # torch loads slowly: not before it is needed
+    from ..train.scorers import load_scorer
     from .references import control_rows, gather
 
     scorer = load_scorer(model)
     sets = name_sets(real, format).values() if scorer.wants_references else ()
     book = gather(data if scorer.wants_references else None, sets)
     controls = control_rows(scorer, data, book, seed=seed) if scorer.wants_references and data is not None else []
+    find = Finder(book, seed=seed)
     report = evaluate_scorer(
-        lambda capture: scorer(capture, book.find(capture)),
+        lambda capture: scorer(capture, find(capture)),
         scorer.info,
         real=real,
         data=data,
