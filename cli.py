@@ -551,6 +551,41 @@ def feedback(
     print(f"{out}: open it in a browser.")
 
 
+def studio(
+    folder: Positional[Path] = Path("studio"), *, host: str = "127.0.0.1", port: int = 8080, preset: str | None = None
+) -> None:
+    """Tune damages by eye: a web page with a slider for every setting, which answers while the hand is on it.
+
+    It writes recipes that render exactly what was on the screen. docs/studio.md shows it.
+
+    Example: damageland studio
+    Example: damageland studio my-work --host 0.0.0.0 --port 9000
+
+    Args:
+        folder: Where recipes, presets, booths of yours (booths/*.yaml) and annotations lie; made if it is not there.
+        host: Where to listen; on anything but loopback, the printed link with its token is needed to get in.
+        port: Port to listen on.
+        preset: A preset of the folder to begin with.
+    """
+    import importlib.util
+
+    if importlib.util.find_spec("viser") is None:
+        raise DamagelandError("the studio needs viser, which is not installed: pip install 'damageland[studio]'")
+    from .studio.choices import load_preset
+    from .studio.server import Studio
+
+    if folder.exists() and not folder.is_dir():
+        raise DamagelandError(f"{folder}: is a file; name a folder to keep the studio's files in.")
+    folder.mkdir(parents=True, exist_ok=True)
+    first = None if preset is None else load_preset(folder, preset)
+    page = Studio(folder.absolute(), host=host, port=port, first=first)
+    print(f"Studio: open {page.url} in a browser. Ctrl-C ends it; what is on the page is kept in {folder}.", flush=True)
+    try:
+        page.run()
+    finally:
+        page.close()
+
+
 COMMANDS = {
     "render": render,
     "preview": preview,
@@ -563,6 +598,7 @@ COMMANDS = {
     "study": study,
     "identify": identify,
     "feedback": feedback,
+    "studio": studio,
 }
 
 

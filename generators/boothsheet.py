@@ -133,10 +133,10 @@ def _camera_row(
     rgb = record_colour(radiance, camera, meter_exposure(radiance, camera), generator_for(seed, k, "booth colour"))
     cells = [rgb]
     if camera.depth is not None:
-        cells.append(_tint_depth(record_depth(truth, camera, generator_for(seed, k, "booth depth"))))
+        cells.append(tint_depth(record_depth(truth, camera, generator_for(seed, k, "booth depth"))))
     else:
         cells.append(np.full_like(rgb, 245))
-    cells.append(_tint_labels(rgb, truth))
+    cells.append(tint_labels(rgb, truth.item, truth.damage))
     edge = width_px // 3
     size = (edge, round(edge * camera.height / camera.width))
     row = np.concatenate([cv2.resize(cell, size, interpolation=cv2.INTER_AREA) for cell in cells], axis=1)
@@ -148,7 +148,7 @@ def _camera_row(
     return np.concatenate([name, np.concatenate([row, spare], axis=1)])
 
 
-def _tint_depth(depth: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+def tint_depth(depth: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     """Near is warm, far is cold, no return is black."""
     there = depth > 0
     if not there.any():
@@ -159,9 +159,11 @@ def _tint_depth(depth: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     return np.where(there[..., None], tinted, 0).astype(np.uint8)
 
 
-def _tint_labels(rgb: UInt8[np.ndarray, "h w 3"], truth: Truth) -> UInt8[np.ndarray, "h w 3"]:
+def tint_labels(
+    rgb: UInt8[np.ndarray, "h w 3"], item: UInt8[np.ndarray, "h w"], damage: UInt8[np.ndarray, "h w"]
+) -> UInt8[np.ndarray, "h w 3"]:
     """The picture in grey, the item in blue, damage in red."""
     grey = np.repeat(rgb.mean(axis=2, keepdims=True) * 0.6 + 80, 3, axis=2)
-    for mask, ink in ((truth.item > 0, (60, 110, 220)), (truth.damage > 0, (225, 40, 40))):
+    for mask, ink in ((item > 0, (60, 110, 220)), (damage > 0, (225, 40, 40))):
         grey[mask] = 0.45 * grey[mask] + 0.55 * np.array(ink)
     return grey.astype(np.uint8)

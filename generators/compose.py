@@ -14,6 +14,7 @@ from ..sim.seed import generator_for
 from .clutter import draw_clutter
 from .damage.outcome import Outcome
 from .damage.subject import Subject
+from .held import held_or
 from .mesh import finish_sheet
 from .mishap import Mishap, draw_mishap
 from .products.product import Product
@@ -95,43 +96,77 @@ def _tray_size(booth: Booth) -> tuple[float, float]:
     return float(width), float(depth)
 
 
-def _draw_clutter(recipe: Recipe, index: int, item: Scene, booth: Booth) -> tuple[Part, ...]:
+def _draw_clutter(recipe: Recipe, look: int, item: Scene, booth: Booth) -> tuple[Part, ...]:
     """What else lies on the tray; it keeps clear of the pristine item."""
     seen_from_above = np.concatenate([part.vertices for part in item.parts])[:, :2]
     return draw_clutter(
-        generator_for(recipe.seed, index, "clutter"),
+        generator_for(recipe.seed, look, "clutter"),
         keep_out=seen_from_above,
         tray_size_m=_tray_size(booth),
         config=recipe.lookalikes,
     )
 
 
-def compose(plan: Plan, index: int) -> Composed:
-    """Make unit ``index`` of a recipe."""
+@dataclass(frozen=True)
+class Sound:
+    """One unit of a recipe as it lies in the booth, before anything happens to it."""
+
+    unit: Unit
+    product: Product
+    scene: Scene
+    """With what else lies on the tray."""
+    booth: Booth
+    T_world_item: Float[np.ndarray, "4 4"]
+    clutter: tuple[Part, ...]
+    """What else lies on the tray."""
+
+
+def make_product(plan: Plan, index: int) -> Product:
+    """Make the piece that unit ``index`` shows, with what looks like damage on it and is none."""
     recipe, unit = plan.recipe, locate(plan.recipe, index)
-    booth = draw_booth(plan.booth, generator_for(recipe.seed, index, "booth"))
-    made = build_product(plan, unit.spec, unit.number, unit.edition, specimen=index)
+    look = held_or(recipe.held.look, index)
+    made = build_product(plan, unit.spec, unit.number, unit.edition, specimen=look)
     made = print_lookalike(made, design_of(plan, unit.spec, unit.number, unit.edition), recipe.lookalikes)
-    if not unit.reference:  # a gallery shows the product as it leaves the factory
-        made = benign(made, generator_for(recipe.seed, index, "benign"), recipe.lookalikes, recipe.severity)
+    if unit.reference:  # a gallery shows the product as it leaves the factory
+        return made
+    return benign(made, generator_for(recipe.seed, look, "benign"), recipe.lookalikes, recipe.severity)
+
+
+def lay_product(plan: Plan, index: int, made: Product) -> Sound:
+    """Lay a unit's product in its booth."""
+    recipe, unit = plan.recipe, locate(plan.recipe, index)
+    booth = draw_booth(plan.booth, generator_for(recipe.seed, held_or(recipe.held.booth, index), "booth"))
     # A damaged item stays where its twin lies: the pristine item's form places both.
     finished = _Finished()
-    product, rest = lay_down(
-        made, generator_for(recipe.seed, index, "pose"), finished.points, walls=booth.parts, rules=recipe.rest
-    )
+    draws = generator_for(recipe.seed, held_or(recipe.held.pose, index), "pose")
+    product, rest = lay_down(made, draws, finished.points, walls=booth.parts, rules=recipe.rest)
     pose = rest.T_world_item
     item = _place(finished.scene(product), pose)
     check_cameras(booth, item)
-    clutter = () if unit.reference else _draw_clutter(recipe, index, item, booth)
-    tags = tuple(sorted({"dust" if part.name == "dust" else "extras" for part in clutter}))
-    pristine = replace(item, parts=(*item.parts, *clutter))
-    if not is_damaged(recipe, index):
-        return Composed(unit, product, pristine, None, Mishap(()), booth, pose, tags)
-    walls = tuple(part for part in booth.parts if part.name != "tray")
-    subject = Subject(product, pose, _tray_size(booth), (*walls, *clutter))
-    mishap = draw_mishap(recipe, subject, index)
-    if not mishap.outcomes:
-        return Composed(unit, product, pristine, None, mishap, booth, pose, tags)
-    spoilt = _place(finish_product(mishap.outcomes[-1].product), pose)
-    scene = replace(spoilt, parts=(*spoilt.parts, *clutter))
-    return Composed(unit, product, scene, pristine, mishap, booth, pose, tags)
+    clutter = () if unit.reference else _draw_clutter(recipe, held_or(recipe.held.look, index), item, booth)
+    return Sound(unit, product, replace(item, parts=(*item.parts, *clutter)), booth, pose, clutter)
+
+
+def strike(plan: Plan, sound: Sound) -> Mishap:
+    """Draw what happens to a unit, and do it; nothing to one that the recipe leaves sound."""
+    if not is_damaged(plan.recipe, sound.unit.index):
+        return Mishap(())
+    walls = tuple(part for part in sound.booth.parts if part.name != "tray")
+    subject = Subject(sound.product, sound.T_world_item, _tray_size(sound.booth), (*walls, *sound.clutter))
+    return draw_mishap(plan.recipe, subject, sound.unit.index)
+
+
+def finish(sound: Sound, mishap: Mishap) -> Composed:
+    """The scene after a mishap, with its pristine twin."""
+    tags = tuple(sorted({"dust" if part.name == "dust" else "extras" for part in sound.clutter}))
+    scene, twin = sound.scene, None
+    if mishap.outcomes:
+        spoilt = _place(finish_product(mishap.outcomes[-1].product), sound.T_world_item)
+        scene, twin = replace(spoilt, parts=(*spoilt.parts, *sound.clutter)), sound.scene
+    return Composed(sound.unit, sound.product, scene, twin, mishap, sound.booth, sound.T_world_item, tags)
+
+
+def compose(plan: Plan, index: int) -> Composed:
+    """Make unit ``index`` of a recipe."""
+    sound = lay_product(plan, index, make_product(plan, index))
+    return finish(sound, strike(plan, sound))

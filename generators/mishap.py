@@ -15,6 +15,7 @@ from ..sim.yamlfile import parse_mapping
 from .damage.outcome import SEVERITIES, Outcome, SeverityRules, UnsolvedError, judge_severity
 from .damage.subject import Subject
 from .damage.table import DAMAGES, do_damage
+from .held import held_or
 from .recipe import Consequence, DamageSpec, Recipe
 from .spread import pick, spread_of
 
@@ -119,6 +120,7 @@ def _follow(
 
 def draw_mishap(recipe: Recipe, subject: Subject, index: int) -> Mishap:
     """Draw what happens to an item among the recipe's damages that apply to it, and do it."""
+    index = held_or(recipe.held.damage, index)
     rng = generator_for(recipe.seed, index, "damage")
     spread, shares = spread_of(recipe.seed, index), recipe.severity_shares
     asked = SEVERITIES[pick([shares.get(s, 0.0) for s in SEVERITIES], spread.severity)] if shares else None

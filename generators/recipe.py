@@ -24,6 +24,7 @@ from .coarse import divide_product
 from .damage.outcome import SeverityRules
 from .damage.table import DAMAGES
 from .design import Design, next_edition
+from .held import Held, held_or
 from .imported.meshfile import list_meshes, read_surface
 from .products.catalogue import FAMILIES
 from .products.imported_mesh import ImportedMeshConfig
@@ -170,6 +171,7 @@ class Recipe(_Spec):
     solver_tries: int = Field(
         default=4, ge=1, le=50, description="seeds that a failing damage solver gets before another damage is drawn"
     )
+    held: Held = Held()
     rest: RestRules = RestRules()
     lookalikes: LookalikesConfig = LookalikesConfig()
     severity: SeverityRules = SeverityRules()
@@ -180,6 +182,17 @@ class Recipe(_Spec):
         if value is not None and (min(value.values(), default=-1) < 0 or sum(value.values()) <= 0):
             raise ValueError("expected shares of none, minor and major, none below 0 and one above")
         return value
+
+    @model_validator(mode="after")
+    def _holdable(self) -> "Recipe":
+        number, edition = held_or(self.held.product, 0), held_or(self.held.edition, 0)
+        for spec in self.products:
+            if number >= spec.count or edition >= spec.editions:
+                raise ValueError(
+                    f"held: product {number}, edition {edition}, but {spec.family} has {spec.count} product(s) with "
+                    f"{spec.editions} edition(s) each, counted from 0: raise count or editions, or hold another"
+                )
+        return self
 
 
 @dataclass(frozen=True)
@@ -390,8 +403,10 @@ def _reference(recipe: Recipe, index: int) -> Unit:
 def _query(recipe: Recipe, index: int, place: int) -> Unit:
     spread = spread_of(recipe.seed, index)
     spec = recipe.products[pick([spec.weight for spec in recipe.products], spread.family)]
-    number = int(spread.product * spec.count)
-    day = place * recipe.days // recipe.captures
-    edition = sum(start <= day for start in edition_days(recipe, spec, number)) - 1
+    number = held_or(recipe.held.product, int(spread.product * spec.count))
+    day, starts = place * recipe.days // recipe.captures, edition_days(recipe, spec, number)
+    if recipe.held.edition is not None:
+        day = starts[recipe.held.edition]
+    edition = held_or(recipe.held.edition, sum(start <= day for start in starts) - 1)
     name = f"{recipe.name}-{place:06d}"
     return Unit(index, name, spec, number, edition, False, recipe.first_day + timedelta(days=day))

@@ -34,7 +34,8 @@ def renderer_of(recipe: Recipe, index: int) -> str:
     return "cycles" if drawn < recipe.cycles_share else "preview"
 
 
-def _colour(scenes: Sequence[Scene], booth: Booth, recipe: Recipe, index: int):
+def colour_of(scenes: Sequence[Scene], booth: Booth, recipe: Recipe, index: int):
+    """Linear radiance per camera of each scene; a scene's does not depend on the others."""
     seed = int(generator_for(recipe.seed, index, "samples").integers(2**31 - 1))
     if renderer_of(recipe, index) == "preview":
         return preview_colour(scenes, booth, samples=recipe.preview_samples, seed=seed)
@@ -46,17 +47,18 @@ def _colour(scenes: Sequence[Scene], booth: Booth, recipe: Recipe, index: int):
 def shoot(plan: Plan, composed: Composed) -> list[Capture]:
     """Capture a composed unit: the item, and its twin if it has one, with the same exposure and the same noise."""
     scenes = [composed.scene] + ([composed.twin] if composed.twin else [])
-    colours = _colour(scenes, composed.booth, plan.recipe, composed.index)
+    colours = colour_of(scenes, composed.booth, plan.recipe, composed.index)
     gains = {c.name: meter_exposure(colours[-1][c.name], c) for c in composed.booth.cameras}
     captures = []
     for scene, colour in zip(scenes, colours, strict=True):
         truth = trace_truth(scene, composed.booth)
-        views = _record(plan.recipe, composed, colour, truth, gains)
-        captures.append(_label(plan, composed, scene, truth, views, is_twin=scene is composed.twin))
+        views = record_views(plan.recipe, composed, colour, truth, gains)
+        captures.append(label_capture(plan, composed, scene, truth, views, is_twin=scene is composed.twin))
     return captures
 
 
-def _record(recipe: Recipe, composed: Composed, colour, truth: dict[str, Truth], gains) -> tuple[View, ...]:
+def record_views(recipe: Recipe, composed: Composed, colour, truth: dict[str, Truth], gains) -> tuple[View, ...]:
+    """What the cameras of a unit record of its scene or of its twin's."""
     views = []
     for camera in composed.booth.cameras:
         name, exact = camera.name, truth[camera.name]
@@ -112,9 +114,10 @@ def _attributes(recipe: Recipe, composed: Composed, product: Product, outcomes: 
     }
 
 
-def _label(
+def label_capture(
     plan: Plan, composed: Composed, scene: Scene, truth: dict[str, Truth], views: tuple[View, ...], *, is_twin: bool
 ) -> Capture:
+    """A unit's capture: its views, and all that is known of them."""
     recipe, unit = plan.recipe, composed.unit
     outcomes = () if is_twin else composed.outcomes
     product = outcomes[-1].product if outcomes else composed.product

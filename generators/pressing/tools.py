@@ -294,8 +294,12 @@ def tool_parameters(tool: Tool) -> dict[str, float]:
     """What a manifest says of a tool."""
     if isinstance(tool, Plane):
         return {f"normal_{axis}": float(v) for axis, v in zip("xyz", tool.normal, strict=True)}
+    along = tool.b - tool.a
+    length = float(np.linalg.norm(along))
+    axis = along / length if length > 0 else np.array([0.0, 0.0, 1.0])
     return {
         "radius_mm": 1000 * tool.radius_m,
-        "length_mm": 1000 * float(np.linalg.norm(tool.b - tool.a)),
+        "length_mm": 1000 * length,
+        **{f"axis_{name}": float(v) for name, v in zip("xyz", axis, strict=True)},
         **{f"site_{axis}_mm": 1000 * float(v) for axis, v in zip("xyz", (tool.a + tool.b) / 2, strict=True)},
     }

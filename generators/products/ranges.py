@@ -1,6 +1,7 @@
 """Checks that configs of several families share: ranges that rise and lie in bounds, shares of named choices."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
@@ -9,15 +10,23 @@ from pydantic import AfterValidator
 Key = TypeVar("Key", bound=int | str)
 
 
-def within(low: float, high: float) -> AfterValidator:
-    """A range (smallest, largest) that rises and lies in [low, high]."""
+@dataclass(frozen=True)
+class Within:
+    """Checks a range; who makes a control of it finds the bounds here."""
 
-    def check(value: tuple[float, float]) -> tuple[float, float]:
-        if not low <= value[0] <= value[1] <= high:
-            raise ValueError(f"{value[0]:g} to {value[1]:g}: give a rising range within {low:g} to {high:g}")
+    low: float
+    high: float
+
+    def __call__(self, value: tuple[float, float]) -> tuple[float, float]:
+        """Return the range if it rises within the bounds."""
+        if not self.low <= value[0] <= value[1] <= self.high:
+            raise ValueError(f"{value[0]:g} to {value[1]:g}: give a rising range within {self.low:g} to {self.high:g}")
         return value
 
-    return AfterValidator(check)
+
+def within(low: float, high: float) -> AfterValidator:
+    """A range (smallest, largest) that rises and lies in [low, high]."""
+    return AfterValidator(Within(low, high))
 
 
 Headspace = Annotated[tuple[float, float], within(0, 0.5)]
