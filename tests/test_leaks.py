@@ -62,10 +62,10 @@ def blobs(count: int, planted: float) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 def test_a_planted_leak_is_found(leaks: ModuleType):
     """Faint stripes on every damaged crop are learnt on other products; without them the network has a coin."""
-    images, labels, groups = blobs(160, 0.1)
+    images, labels, groups = blobs(96, 0.2)
     assert roc_auc_score(labels, leaks.crop_scores(images, labels, groups)) > 0.9
-    images, labels, groups = blobs(160, 0.0)
-    assert abs(roc_auc_score(labels, leaks.crop_scores(images, labels, groups)) - 0.5) < 0.15
+    images, labels, groups = blobs(96, 0.0)
+    assert abs(roc_auc_score(labels, leaks.crop_scores(images, labels, groups)) - 0.5) < 0.2
 
 
 def test_a_leaking_column_is_found(leaks: ModuleType):

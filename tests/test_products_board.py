@@ -83,7 +83,7 @@ def test_hang_hole_is_a_hole():
     assert hits([finish_sheet(tab)[0]], np.array([0.3 * rim[:, 0].max(), 0.5, top + 0.004]), np.array([0, -1.0, 0]))
 
 
-def drawn(family: str, build: Any, config: BaseModel, look: str, count: int = 3) -> list[Product]:
+def drawn(family: str, build: Any, config: BaseModel, look: str, count: int = 2) -> list[Product]:
     """Products of which ``look`` is one of the lookalikes."""
     made = (build("x", config, design(family, number)) for number in range(30))
     out = [product for product in made if look in product.lookalikes][:count]
@@ -157,7 +157,7 @@ def test_perforation_is_pressed_in():
     """Along level perforations there are rows of vertices that lie lower than the board 4 mm beside them."""
     config = FoldingCartonConfig(perforation_share=1.0, window_share=0.0, bow_mm=(0.0, 0.0))
     grooves = 0
-    for product in drawn("folding_carton", build_folding_carton, config, "perforation", 12):
+    for product in drawn("folding_carton", build_folding_carton, config, "perforation", 6):
         sheet = product.sheets[0]
         assert sheet.relief is not None
         z, front = float(sheet.rest[:, 2].max()), sheet.rest[:, 1] < sheet.rest[:, 1].min() + 1e-6
@@ -168,7 +168,7 @@ def test_perforation_is_pressed_in():
                 continue
             beside = row + np.array([0, 0, 0.004])
             grooves += bool(np.allclose(sheet.relief(row), -2e-4) and np.allclose(sheet.relief(beside), 0, atol=1e-5))
-    assert grooves >= 3
+    assert grooves >= 2
 
 
 def test_seal_sticks_over_the_edge():

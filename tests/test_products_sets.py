@@ -203,7 +203,7 @@ def test_impossible_sets_are_refused():
     with pytest.raises(DamagelandError, match=r"do not fit.*lower `units`"):
         build_blister_pack("x", crowd, design("blister_pack", 0))
     with pytest.raises(DamagelandError, match="lower `pieces`"):
-        build_loose_set("x", LooseSetConfig(pieces=(90, 90), themes=("tableware",)), design("loose_set", 0))
+        build_loose_set("x", LooseSetConfig(pieces=(45, 45), themes=("tableware",)), design("loose_set", 0))
 
 
 def test_another_piece_of_the_same_product_differs_only_in_how_its_units_lie():
