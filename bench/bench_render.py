@@ -9,6 +9,7 @@ With ``--keep DIR`` every piece is kept and done once; ``--minutes`` ends early,
 """
 
 import argparse
+import importlib.util
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -81,8 +82,31 @@ def reference_jobs(o: Options, scene: str, paths: tuple[int, ...], view: int) ->
     ]
 
 
+PREVIEW = 4
+"""Samples of the preview, as recipes have it."""
+MITSUBA = (1, 4)
+"""Samples of Mitsuba: its time grows with them in a straight line, and its noise falls with their square root."""
+CORES = 2
+
+
+def fast_jobs(o: Options, scene: str) -> dict[str, Job]:
+    """Preview, truth, and Mitsuba where it is installed."""
+    jobs = {"truth": Job("truth", scene, o.side_px, o.views)}
+    jobs |= {f"preview {n}": Job("preview", scene, o.side_px, o.views, n) for n in (1, PREVIEW)}
+    if importlib.util.find_spec("mitsuba") is not None:
+        jobs |= {f"mitsuba {n}": Job("mitsuba", scene, o.side_px, o.views, n) for n in MITSUBA}
+    return jobs
+
+
+def memory_job() -> Job:
+    return Job("memory", "all", 32, 2)
+
+
 def all_jobs(o: Options) -> Iterator[Job]:
     """Every piece, in an order in which a run that ends early can show something."""
+    for scene in o.scenes:
+        yield from fast_jobs(o, scene).values()
+    yield memory_job()
     for scene in o.scenes:
         yield stock_job(o, scene, 0)
         yield stock_job(o, scene, o.equal)
@@ -184,6 +208,43 @@ def report(o: Options, console: Console) -> None:
     console.print(f"of our time outside Cycles' kernels and denoiser (aim 10 %): {100 * outside(o):.0f} %")
 
 
+def report_fast(o: Options, console: Console) -> None:
+    """Views per second on two cores, one worker each, from CPU seconds; and the memory of a worker."""
+    table = Table("", "CPU s / view", f"views / s on {CORES} cores", "noise", title=f"{o.side_px} px, {o.views} views")
+    found = {
+        name: np.mean([_fast(o, fast_jobs(o, scene)[name]) for scene in o.scenes], axis=0)
+        for name in fast_jobs(o, o.scenes[0])
+    }
+    for name, (cpu_s, noise) in found.items():
+        table.add_row(name, f"{cpu_s:.3f}", f"{CORES / cpu_s:.1f}", f"{noise:.4f}" if noise else "")
+    console.print(table)
+    few, many = (f"mitsuba {n}" for n in MITSUBA)
+    if few in found:
+        cpu_s, noise = found[f"preview {PREVIEW}"]
+        needed = MITSUBA[1] * (found[many][1] / noise) ** 2
+        slope = (found[many][0] - found[few][0]) / (MITSUBA[1] - MITSUBA[0])
+        matched = found[few][0] + slope * (needed - MITSUBA[0])
+        console.print(
+            f"preview against Mitsuba (scalar_rgb, {needed:.1f} samples for the same noise; aim 3 ×): "
+            f"{matched / cpu_s:.1f} ×"
+        )
+    else:
+        console.print("Mitsuba is not installed (pip install mitsuba): no comparison with it")
+    held = np.load(memory_job().file(o.keep))["held"]
+    grown = 100 * (held[-1] / held[29] - 1)
+    console.print(f"memory of a worker from scene 30 to scene {len(held)} (aim 5 %): {grown:+.1f} %")
+
+
+def _fast(o: Options, job: Job) -> tuple[float, float]:
+    """CPU seconds per view, and the noise of a pixel: the spread between two seeds."""
+    result = np.load(job.file(o.keep))
+    noise = 0.0
+    if "picture_1" in result:
+        a, b = (srgb(result[f"picture_{k}"][..., :3]) for k in (0, 1))
+        noise = float(np.sqrt(np.mean((a - b) ** 2) / 2))
+    return float(result["cpu_s"]) / o.views, noise
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--keep", type=Path, required=True, help="folder of finished pieces")
@@ -202,6 +263,7 @@ def main() -> None:
             console.print(f"{done} of {len(jobs)} pieces are done; the same command goes on.")
             sys.exit(0)
         do_apart(job, o.keep)
+    report_fast(o, console)
     report(o, console)
 
 

@@ -24,7 +24,7 @@ class Job:
     """One piece of work, and the name of its file."""
 
     kind: str
-    """ours, stock or reference."""
+    """ours, stock, reference, preview, truth, mitsuba or memory."""
     scene: str
     side_px: int
     views: int
@@ -43,8 +43,9 @@ class Job:
 
     def file(self, keep: Path) -> Path:
         """Its results. What it depends on is in the name: a change of ours leaves no stale figure of ours."""
-        depends = [*sorted((HERE.parent / "sim").glob("*.py"))] if self.kind == "ours" else []
-        depends += [HERE / "render_scene.py", *([] if self.kind == "ours" else [HERE / "stock_blenderproc.py"])]
+        ours = self.kind in ("ours", "preview", "truth", "memory")
+        depends = [HERE / "render_scene.py", *(sorted((HERE.parent / "sim").glob("*.py")) if ours else [])]
+        depends += [HERE / "stock_blenderproc.py"] if self.kind in ("stock", "reference") else []
         digest = hashlib.sha256(json.dumps(asdict(self)).encode())
         for path in depends:
             digest.update(path.read_bytes())
@@ -173,10 +174,24 @@ def stand_in(blender) -> None:
     BlenderUtility.imageio = types.SimpleNamespace(v3=types.SimpleNamespace(imread=imread))
 
 
+def fast(job: Job) -> dict[str, np.ndarray]:
+    """Preview, truth, Mitsuba or memory."""
+    import render_fast
+    from render_scene import bench_scene
+
+    if job.kind == "memory":
+        return render_fast.memory()
+    scene, booth = bench_scene(job.scene, views=job.views, side_px=job.side_px)
+    if job.kind == "truth":
+        return render_fast.truth(scene, booth, cpu_seconds)
+    work = render_fast.preview if job.kind == "preview" else render_fast.mitsuba
+    return work(scene, booth, job.samples, cpu_seconds)
+
+
 def main() -> None:
     fields = json.loads(sys.argv[1])
     job, path = Job(**(fields | {"paths": tuple(fields["paths"])})), Path(sys.argv[2])
-    result = ours(job) if job.kind == "ours" else stock(job)
+    result = {"ours": ours, "stock": stock, "reference": stock}.get(job.kind, fast)(job)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
     with partial.open("wb") as file:
