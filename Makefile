@@ -9,6 +9,7 @@ SEEDS ?= 0 1 2
 TIN_TRAIN := --config.frame-px 160 --config.crop-px 96 --config.width 16 --config.steps 1300 --config.pairs 10 --config.warped 8 --config.unpaired 2
 
 .PHONY: help demo tins study test lint bench bench-leaks bench-products bench-sensors bench-recipes bench-whole soak clean
+.PHONY: help demo tins test lint bench bench-render bench-leaks bench-products bench-sensors bench-recipes bench-whole soak clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -52,6 +53,9 @@ lint: .venv/ready  ## Format, lint, types
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/pyright
+
+bench-render: .venv/ready  ## Renderers against a stock BlenderProc script and a rasteriser (hours; goes on where it was: KEEP=folder)
+	OMP_NUM_THREADS=1 $(BIN)/python bench/bench_render.py --keep $(or $(KEEP),runs/bench-render)
 
 bench: .venv/ready  ## Print every figure that the documentation quotes
 	$(BIN)/python bench/bench.py

@@ -40,7 +40,6 @@ OTHERS = (Recipe, ProductSpec, DamageSpec, Consequence, Limits)
 
 MEANING = {
     "Recipe.damaged_share": "share of captures that are damaged; each of them gets a pristine twin",
-    "Recipe.cycles_samples": "paths per pixel of photoreal colour",
     "Recipe.preview_samples": "passes of the fast preview",
     "Recipe.test_share": "share of products kept for the final test",
     "Recipe.products": "packaging families, see below",

@@ -143,7 +143,21 @@ class Recipe(_Spec):
     cycles_share: float = Field(
         default=0.0, ge=0, le=1, description="share rendered photoreal; the rest by the fast preview"
     )
-    cycles_samples: int = Field(default=16, ge=1, le=4096)
+    cycles_samples: int = Field(
+        default=16, ge=1, le=4096, description="paths per pixel of photoreal colour where the items are"
+    )
+    cycles_around: int = Field(
+        default=4,
+        ge=1,
+        le=4096,
+        description="paths per pixel elsewhere: an even tray, denoised, needs few",
+    )
+    cycles_noise: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="noise at which a pixel where the items are takes no more paths; 0 gives all of them the same",
+    )
     preview_samples: int = Field(default=4, ge=1, le=1024)
     validation_share: float = Field(default=0.15, ge=0, lt=1, description="share of products, fixed by a hash of each")
     test_share: float = Field(default=0.2, ge=0, lt=1)

@@ -41,7 +41,8 @@ def colour_of(scenes: Sequence[Scene], booth: Booth, recipe: Recipe, index: int)
         return preview_colour(scenes, booth, samples=recipe.preview_samples, seed=seed)
     from ..sim.cycles import cycles_colour  # Blender is loaded only where it is used
 
-    return cycles_colour(scenes, booth, samples=recipe.cycles_samples, seed=seed)
+    around, noise = recipe.cycles_around, recipe.cycles_noise
+    return cycles_colour(scenes, booth, samples=recipe.cycles_samples, seed=seed, around=around, noise=noise)
 
 
 def shoot(plan: Plan, composed: Composed) -> list[Capture]:

@@ -115,17 +115,20 @@ def pixel_rays(
     Hence the distance of a hit is its z-depth. ``offset`` moves rays off the pixel centre, in pixels. The lens bends
     them here, so that truth and colour are distorted alike.
     """
-    v, u = np.mgrid[0 : camera.height, 0 : camera.width].astype(np.float64)
-    du, dv = (0.5, 0.5) if offset is None else (0.5 + offset[..., 0], 0.5 + offset[..., 1])
-    local = unproject(camera, np.stack([u + du, v + dv], axis=-1).reshape(-1, 2))
+    uv = np.empty((camera.height, camera.width, 2))
+    uv[..., 0], uv[..., 1] = np.arange(camera.width) + 0.5, np.arange(camera.height)[:, None] + 0.5
+    if offset is not None:
+        uv += offset
+    local = unproject(camera, uv.reshape(-1, 2))
     R, t = camera.T_world_cam[:3, :3], camera.T_world_cam[:3, 3]
     return np.broadcast_to(t, local.shape), local @ R.T
 
 
 def unproject(camera: Camera, uv: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
     """Directions in the camera's frame, with z = 1, of points of its picture."""
-    flat = undistort(camera.lens, (uv - camera.K[:2, 2]) / np.diag(camera.K)[:2])
-    return np.concatenate([flat, np.ones((len(flat), 1))], axis=1)
+    out = np.ones((len(uv), 3))
+    out[:, :2] = undistort(camera.lens, (uv - camera.K[:2, 2]) / np.diag(camera.K)[:2])
+    return out
 
 
 def project(

@@ -27,10 +27,12 @@ class Hits:
     """Face of that part, -1 where nothing is hit."""
     weights: Float[np.ndarray, "n 3"]
     """Barycentric weights of the face's corners."""
+    row: Int[np.ndarray, " n"]
+    """Number of the face in the caster's joined mesh, -1 where nothing is hit."""
 
     def take(self, rays: Int[np.ndarray, " m"] | Bool[np.ndarray, " n"]) -> "Hits":
         """Keep some of the rays."""
-        return Hits(self.distance[rays], self.part[rays], self.face[rays], self.weights[rays])
+        return Hits(self.distance[rays], self.part[rays], self.face[rays], self.weights[rays], self.row[rays])
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,17 @@ class Caster:
 
     def joined(self, hits: Hits) -> Int[np.ndarray, " n"]:
         """Number of each face hit in the joined mesh; 0 where nothing is hit."""
-        return np.where(hits.part >= 0, self.first_face[hits.part] + hits.face, 0)
+        return np.maximum(hits.row, 0)
+
+    @cached_property
+    def part_of(self) -> Int[np.ndarray, " _"]:
+        """Part of each face of the joined mesh, and after them -1, for rows of -1."""
+        return np.append(np.repeat(np.arange(len(self.parts)), [len(part.faces) for part in self.parts]), -1)
+
+    @cached_property
+    def face_of(self) -> Int[np.ndarray, " _"]:
+        """Number of each face in its part, and -1 likewise."""
+        return np.concatenate([*(np.arange(len(part.faces)) for part in self.parts), [-1]])
 
 
 def _build(vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]) -> EmbreeScene:
@@ -97,13 +109,12 @@ def split_clear(parts: tuple[Part, ...], above: float = 0.0) -> tuple[Caster, Ca
 def cast(caster: Caster, origins: Float[np.ndarray, "n 3"], directions: Float[np.ndarray, "n 3"]) -> Hits:
     """First hit of each ray; directions need not be unit vectors."""
     raw = caster.embree.run(_f32(origins), _f32(directions), query="INTERSECT", output=1)
-    joined = raw["primID"].astype(np.int64)
-    hit = joined >= 0
-    part = np.where(hit, np.searchsorted(caster.first_face, joined, side="right") - 1, -1)
-    face = np.where(hit, joined - caster.first_face[part], -1)
+    row = raw["primID"].astype(np.int64)
     u, v = raw["u"], raw["v"]
-    distance = np.where(hit, raw["tfar"], np.float32(np.inf))
-    return Hits(distance, part, face, np.stack([1 - u - v, u, v], axis=1))
+    distance = np.where(row >= 0, raw["tfar"], np.float32(np.inf))
+    weights = np.empty((len(row), 3), np.float32)
+    weights[:, 0], weights[:, 1], weights[:, 2] = 1 - u - v, u, v
+    return Hits(distance, caster.part_of[row], caster.face_of[row], weights, row)
 
 
 def walk(

@@ -55,30 +55,36 @@ class Truth:
 
 def gather(caster: Caster, hits: Hits, name: str, dtype: type) -> np.ndarray:
     """A per-face attribute of the parts at each hit, 0 where nothing is hit."""
-    return _at_hits(caster, hits, np.concatenate([getattr(part, name) for part in caster.parts])).astype(dtype)
+    return _at_hits(hits, np.concatenate([getattr(part, name) for part in caster.parts]).astype(dtype))
 
 
-def _at_hits(caster: Caster, hits: Hits, joined: np.ndarray) -> np.ndarray:
+def _at_hits(hits: Hits, joined: np.ndarray) -> np.ndarray:
     """Values of the joined mesh's faces, 0 where nothing is hit; the mesh may be empty."""
-    out, hit = np.zeros((len(hits.part), *joined.shape[1:]), joined.dtype), hits.part >= 0
-    out[hit] = joined[caster.joined(hits)[hit]]
-    return out
+    nothing = np.zeros((1, *joined.shape[1:]), joined.dtype)
+    return np.concatenate([joined, nothing])[hits.row]
 
 
 def _geometric_normals(caster: Caster, hits: Hits, directions: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
-    normal = _at_hits(caster, hits, caster.normals)
-    return normal * np.where(np.einsum("ij,ij->i", normal, directions) > 0, -1.0, 1.0)[:, None]
+    normal = _at_hits(hits, caster.normals)
+    normal *= np.where(np.einsum("ij,ij->i", normal, directions) > 0, -1.0, 1.0)[:, None]
+    return normal
 
 
 def _metallic(caster: Caster, hits: Hits) -> Float[np.ndarray, " n"]:
     tables = [np.array([m.metallic for m in part.materials]) for part in caster.parts]
     faces = [table[part.material] for table, part in zip(tables, caster.parts, strict=True)]
-    return _at_hits(caster, hits, np.concatenate(faces).astype(float))
+    return _at_hits(hits, np.concatenate(faces).astype(float))
 
 
 def _part_codes(caster: Caster, hits: Hits, scene_parts: int) -> UInt16[np.ndarray, " n"]:
-    surface = gather(caster, hits, "surface", int)
-    return np.where((hits.part >= 0) & (hits.part < scene_parts), 8 * (hits.part + 1) + surface, 0).astype(np.uint16)
+    """8 * (1 + part) + surface for the scene's parts, and 0 for the booth's and for nothing."""
+    joined = [
+        np.uint16(8 * (k + 1)) + part.surface.astype(np.uint16)
+        if k < scene_parts
+        else np.zeros(len(part.faces), np.uint16)
+        for k, part in enumerate(caster.parts)
+    ]
+    return _at_hits(hits, np.concatenate(joined))
 
 
 @dataclass(frozen=True)
@@ -132,8 +138,11 @@ def _trace_sensor(camera: Camera, casters: _Casters, scene_parts: int) -> Truth:
     """Truth with what a depth sensor depends on besides."""
     truth, sensor = _trace_camera(camera, casters, scene_parts), camera.depth
     assert sensor is not None
+    painted = casters.paints is not None and needs_paint(sensor)
+    if not painted and sensor.baseline_m == 0:
+        return truth
     rays = pixel_rays(camera)
-    if casters.paints is not None and needs_paint(sensor):
+    if casters.paints is not None and painted:
         hits = cast(casters.opaque, *rays)
         base, metallic, roughness = np.zeros((len(hits.part), 3)), *(np.zeros(len(hits.part)) for _ in range(2))
         hit = np.flatnonzero(hits.part >= 0)
@@ -178,13 +187,13 @@ def _trace_camera(camera: Camera, casters: _Casters, scene_parts: int) -> Truth:
     normal = _geometric_normals(first, hits, rays[1])
     normal_behind = normal if behind is hits else _geometric_normals(casters.opaque, behind, rays[1])
     damage, area_mm2 = _seen_damage(camera, casters, behind, normal_behind, rays)
-    items = np.array([part.item for part in first.parts])
+    items = np.array([*(part.item for part in first.parts), 0], np.uint8)
     return Truth(
         depth=_depth(hits).reshape(shape),
         depth_behind=_depth(behind).reshape(shape),
         normal=normal.reshape(*shape, 3),
         normal_behind=normal_behind.reshape(*shape, 3),
-        item=np.where(hits.part >= 0, items[hits.part], 0).astype(np.uint8).reshape(shape),
+        item=items[hits.part].reshape(shape),
         part=_part_codes(first, hits, scene_parts).reshape(shape),
         damage=damage.reshape(shape),
         metallic=_metallic(casters.opaque, behind).reshape(shape),
@@ -226,8 +235,7 @@ def _seen_damage(
 
 def _seen_area(spread: Float[np.ndarray, " n"], damage, depth, normal, directions) -> Float[np.ndarray, "7"]:
     """Area per kind: a pixel at z-depth z sees z² a / |n · d| of surface; a is its area at z = 1, where d ends."""
-    facing = np.abs(np.einsum("ij,ij->i", normal, directions))
-    hit = np.isfinite(depth) & (damage > 0)
-    area = np.zeros(len(depth))
-    area[hit] = depth[hit] ** 2 * spread[hit] / np.maximum(facing[hit], 0.05)
-    return np.array([1e6 * area[(damage >> bit) & 1 == 1].sum() for bit in range(7)])
+    hit = np.flatnonzero(np.isfinite(depth) & (damage > 0))
+    facing = np.abs(np.einsum("ij,ij->i", normal[hit], directions[hit]))
+    area = depth[hit] ** 2 * spread[hit] / np.maximum(facing, 0.05)
+    return np.array([1e6 * area[(damage[hit] >> bit) & 1 == 1].sum() for bit in range(7)])

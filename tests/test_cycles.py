@@ -17,6 +17,7 @@ from damageland.sim.errors import DamagelandError
 from damageland.sim.lens import Lens
 from damageland.sim.scene import Material, Part, Scene
 from damageland.sim.truth import trace_truth
+from damageland.sim.window import window_of
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
@@ -304,6 +305,44 @@ def test_twin_is_the_same_picture_as_alone_and_repeats_to_the_byte(pair):
     assert np.abs(together[0]["cam"] - together[1]["cam"]).max() > 0.1
     other_seed = cycles_colour(scenes[:1], world, samples=4, seed=6)[0]
     assert not np.array_equal(other_seed["cam"], together[0]["cam"])
+
+
+@pytest.fixture
+def small_item() -> tuple[Booth, Scene]:
+    """A box with a print, off the middle of a picture that it fills to a small part, under a lamp."""
+    squares = np.kron(np.indices((8, 8)).sum(axis=0) % 2, np.ones((4, 4)))[..., None] * np.array([200.0, 160, 90])
+    card = Material("card", roughness=0.6, base_color_texture=squares.astype(np.uint8))
+    item = box(card, centre=(0.21, 0.13, 0.05), sides=(0.2, 0.3, 0.1))
+    uv = np.tile([[[0, 0], [1, 0], [1, 1]], [[0, 0], [1, 1], [0, 1.0]]], (len(item.faces) // 2, 1, 1))
+    lamp = AreaLight(look_at((0.3, 0, 1), (0, 0, 0)) @ np.diag([1.0, -1, -1, 1]), (0.2, 0.3), (6.0, 6.0, 5.0))
+    cam = camera(look_at((-0.5, -0.9, 1.1), (0, 0, 0)), size=(131, 97), focal=(110.0, 110.0))
+    world = booth([cam], lights=[lamp], environment=smooth_environment(16), parts=[plane(CHALK, half=2.0)])
+    return world, Scene((replace(item, uv=uv),))
+
+
+def test_samples_are_spent_in_the_window_of_the_item_and_it_is_laid_back_to_the_pixel(small_item):
+    """Away from the item the picture is that of few samples to the byte; in the window it is as good as of many."""
+    world, scene = small_item
+    window = window_of([scene], world.cameras[0])
+    assert window is not None
+    few, many = (cycles_colour([scene], world, samples=n, seed=3)[0]["cam"] for n in (4, 64))
+    both = cycles_colour([scene], world, samples=64, around=4, seed=3)[0]["cam"]
+    again = cycles_colour([scene], world, samples=64, around=4, seed=3)[0]["cam"]
+    np.testing.assert_array_equal(both, again)
+    inside = np.zeros(both.shape[:2], bool)
+    inside[window.top : window.bottom, window.left : window.right] = True
+    assert 0.05 < inside.mean() < 0.5
+    np.testing.assert_array_equal(few[~inside], both[~inside])
+    error = {name: np.abs(picture - many)[inside].mean() for name, picture in (("few", few), ("both", both))}
+    moved = np.abs(np.roll(both, 1, axis=1) - many)[inside].mean()
+    assert error["both"] < 0.4 * error["few"] and error["both"] < 0.3 * moved
+
+
+def test_noise_saves_samples_where_a_picture_is_even(small_item):
+    """A high threshold leaves the picture near that of all samples, and is another picture."""
+    world, scene = small_item
+    all_, some = (cycles_colour([scene], world, samples=96, noise=n, seed=3)[0]["cam"] for n in (0.0, 0.1))
+    assert 0 < np.abs(all_ - some).mean() < 0.01 * all_.mean()
 
 
 def test_nothing_is_left_behind(pair):
