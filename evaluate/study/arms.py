@@ -8,7 +8,8 @@ from ...sim.errors import DamagelandError
 from .reals import Reals
 from .spec import StudySpec
 
-Food = Literal["renders", "pristine renders", "real", "renders and real", "pristine renders and real", "real pasted"]
+Food = Literal["renders", "pristine renders", "real", "renders and real", "pristine renders and real", "real pasted",
+             "renders beside references"]  # fmt: skip
 """What the batches of a stretch are made of."""
 
 
@@ -83,6 +84,8 @@ def _of_seed(spec: StudySpec, ks: Sequence[int], generators: Sequence[str], seed
         elif row == "without a generator" and 0 in ks and len(generators) > 1:
             for name in generators:
                 yield Arm(f"without {name}", 0, seed, (Stretch("renders", steps),), without=name)
+        elif row == "references" and 0 in ks:
+            yield Arm(row, 0, seed, (Stretch("renders beside references", steps),))
         elif row in LATER:
             food, base = LATER[row]
             later = (Stretch(base_food(base), before), Stretch(food, after, spec.finetune_lr))

@@ -36,10 +36,11 @@ from ...train.models import build
 from ...train.predict import find_item
 from ...train.steps import Position, Stage, TrainingLog, run_key, run_stage, threads
 from .arms import Arm, Food, Stretch, base_food, list_arms, steps_of
+from .beside import BESIDE, require_references, score_beside, train_beside
 from .cards import Rendered
 from .reals import Reals, open_reals, subset
 from .report import write_report
-from .scores import Looks, look_at, predict_arm, write_scores
+from .scores import Looks, look_at, predict_arm, score_file, write_scores
 from .spec import StudySpec
 
 STUDY = "study.json"
@@ -85,6 +86,8 @@ def run_study(spec: StudySpec, out: Path, counted: Rendered, *, progress: bool =
         raise DamagelandError(
             f"k: {', '.join(map(str, spec.k))} and rows: {', '.join(spec.rows)} make no arm: add some"
         )
+    if any(arm.row == BESIDE for arm in arms):
+        require_references(spec, reals)
     claim(out, spec)
     made_of = fingerprint(spec, views, reals)
     for seed in spec.seeds:
@@ -220,10 +223,21 @@ def pretrained(bench: Bench, name: str) -> Path:
 
 
 def make_arm(bench: Bench, arm: Arm) -> None:
-    """Train an arm, choose its threshold on the calibration part, score, and write ``arm.json`` last."""
+    """Train and score an arm, and write ``arm.json`` last."""
+    folder, key = bench.out / "arms" / arm.name, arm_key(bench.spec, arm, bench.reals, bench.fingerprint)
+    if arm.row == BESIDE:
+        train_beside(bench.spec, bench.config, bench.reals, folder, progress=bench.progress)
+        for row, scores in score_beside(folder, bench.reals).items():
+            write_scores(folder, scores, name=score_file(row))
+    else:
+        learn_arm(bench, arm, folder, key)
+    told = {"key": key, "row": arm.row, "k": arm.k, "seed": arm.seed, "steps": sum(s.steps for s in arm.stretches)}
+    write_atomic(folder / ARM, json.dumps(told, indent=1) + "\n")
+
+
+def learn_arm(bench: Bench, arm: Arm, folder: Path, key: str) -> None:
+    """Train an arm, choose its threshold on the calibration part, and score."""
     spec, reals, config = bench.spec, bench.reals, bench.config
-    folder = bench.out / "arms" / arm.name
-    key = arm_key(spec, arm, reals, bench.fingerprint)
     names = subset(reals, arm.k, spec.intact_per_damaged, arm.seed) if arm.k else frozenset()
     start = bench.locate if arm.base is None else pretrained(bench, arm.base)
     networks = load_model(start).networks.requires_grad_(True)
@@ -243,8 +257,6 @@ def make_arm(bench: Bench, arm: Arm) -> None:
     log.write()
     write_scores(folder, scores)
     position.remove()
-    told = {"key": key, "row": arm.row, "k": arm.k, "seed": arm.seed, "steps": sum(s.steps for s in arm.stretches)}
-    write_atomic(folder / ARM, json.dumps(told, indent=1) + "\n")
 
 
 def feed(

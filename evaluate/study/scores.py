@@ -26,6 +26,8 @@ from .reals import Reals
 
 PREDICTIONS = "predictions.csv"
 COLUMNS = ("capture_id", "pred", "pred_rgb")
+TOGETHER = 12
+"""Captures that are scored at a time."""
 MODALITIES: tuple[Modality, ...] = ("rgbd", "rgb")
 
 
@@ -90,18 +92,28 @@ class ArmScores:
 
 
 def predict_arm(detect: nn.Module, looks: Looks) -> ArmScores:
-    """Score every capture as ``predict`` does: the highest of its views."""
+    """Score every capture as ``predict`` does, by the highest of its views, many views at a time."""
+    names = tuple(looks)
     values: dict[Modality, list[float]] = {"rgbd": [], "rgb": []}
-    for look in looks.values():
-        rgb, depth = to_tensor(look.rgb), from_numpy(look.depth)[:, None]
+    for i in range(0, len(names), TOGETHER):
+        some = [looks[name] for name in names[i : i + TOGETHER]]
+        ends = np.cumsum([len(look.rgb) for look in some])[:-1]
+        rgb = to_tensor(np.concatenate([look.rgb for look in some]))
+        depth = from_numpy(np.concatenate([look.depth for look in some]))[:, None]
         for modality in MODALITIES:
-            given = depth if modality == "rgbd" else zeros(depth.shape)
-            _, logits = score_crops(detect, network_input(rgb, given))
-            values[modality].append(float((1 / (1 + np.exp(-logits.astype(np.float64)))).max()))
-    return ArmScores(tuple(looks), {m: np.array(v) for m, v in values.items()})
+            _, logits = score_crops(detect, network_input(rgb, depth if modality == "rgbd" else zeros(depth.shape)))
+            scores = 1 / (1 + np.exp(-logits.astype(np.float64)))
+            values[modality] += [float(of_one.max()) for of_one in np.split(scores, ends)]
+    return ArmScores(names, {m: np.array(v) for m, v in values.items()})
 
 
-def write_scores(folder: Path, scores: ArmScores) -> None:
+def score_file(row: str) -> str:
+    """Name of the file with a row's scores: a control's has its name in it."""
+    more = row.partition(", ")[2].replace(" ", "-")
+    return PREDICTIONS.replace(".", f"-{more}.") if more else PREDICTIONS
+
+
+def write_scores(folder: Path, scores: ArmScores, *, name: str = PREDICTIONS) -> None:
     """Write ``predictions.csv``, which ``damageland score`` reads too."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
@@ -110,13 +122,13 @@ def write_scores(folder: Path, scores: ArmScores) -> None:
         (name, repr(float(a)), repr(float(b)))
         for name, a, b in zip(scores.names, scores.values["rgbd"], scores.values["rgb"], strict=True)
     )
-    write_atomic(folder / PREDICTIONS, text.getvalue())
+    write_atomic(folder / name, text.getvalue())
 
 
-def read_scores(folder: Path) -> ArmScores:
+def read_scores(folder: Path, *, name: str = PREDICTIONS) -> ArmScores:
     """Read ``predictions.csv``."""
     names, columns = [], ([], [])
-    for where, fields in read_table(folder / PREDICTIONS, COLUMNS):
+    for where, fields in read_table(folder / name, COLUMNS):
         names.append(fields["capture_id"])
         for column, key in zip(columns, COLUMNS[1:], strict=True):
             try:
