@@ -79,6 +79,9 @@ def test_every_cell_is_there_and_the_set_is_called_what_it_is(done: Path, spec: 
     assert page.index("Not shown: ") < page.index("<svg") < page.index("<table")
     text = page[page.index("<body>") : page.index('id="provenance"')].replace("Pretend real", "")
     assert "pretend-real only" in text and not re.search(r"(?<!pretend-)\breal\b", text.replace("real photographs", ""))
+    gap = results["gap"]["renders"]
+    apart = sum(row.part != "test" and not row.defect for row in open_reals(spec).rows)
+    assert gap["real"] == apart and gap["depth"]["hole_share"][0] > 0
     assert {path.stem for path in (done / "cards").iterdir()} == {"crush", "hole"}
     for folder in (done / "arms").iterdir():
         assert TINY.steps == json.loads((folder / "arm.json").read_text())["steps"]

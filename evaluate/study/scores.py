@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import from_numpy, nn, zeros
 
+from ...sim.capture import Capture
 from ...sim.errors import DamagelandError
 from ...sim.files import write_atomic
 from ...train.calibrate import figures_of, threshold_of
@@ -45,23 +46,27 @@ Looks = Mapping[str, Look]
 """By capture."""
 
 
-def look_at(locate: nn.Module, reals: Reals, config: TrainConfig, *, progress: bool = False) -> Looks:
-    """Crops of all captures that are scored, around the items that a localiser finds."""
-    wanted = {row.capture_id for row in reals.rows if row.part != "train"}
-    looks, side = {}, config.crop_px
-    for capture in track(reals.captures(), "looking", total=len(reals.rows), enabled=progress):
-        if capture.capture_id not in wanted:
-            continue
-        rgb, depth = [], []
-        for view in capture.views:
-            check_view(view, f"capture {capture.capture_id}, camera {view.camera}")
-            square = find_item(locate, view.rgb, config.locate_px)
-            window = Square(square.cx, square.cy, square.half * CROP_ZOOM)
-            rgb.append(cut(view.rgb, window, side))
-            flat = np.zeros((side, side), np.float32)
-            depth.append(flat if view.depth is None else cut_depth(view.depth, window, side))
-        looks[capture.capture_id] = Look(np.stack(rgb), np.stack(depth))
-    return looks
+def look_at(
+    locate: nn.Module, captures: Iterable[Capture], wanted: Collection[str], config: TrainConfig, *, progress: bool
+) -> Looks:
+    """Crops of the captures that are wanted, around the items that a localiser finds."""
+    return {
+        capture.capture_id: _look(locate, capture, config)
+        for capture in track(captures, "looking", total=None, enabled=progress)
+        if capture.capture_id in wanted
+    }
+
+
+def _look(locate: nn.Module, capture: Capture, config: TrainConfig) -> Look:
+    rgb, depth, side = [], [], config.crop_px
+    for view in capture.views:
+        check_view(view, f"capture {capture.capture_id}, camera {view.camera}")
+        square = find_item(locate, view.rgb, config.locate_px)
+        window = Square(square.cx, square.cy, square.half * CROP_ZOOM)
+        rgb.append(cut(view.rgb, window, side))
+        flat = np.zeros((side, side), np.float32)
+        depth.append(flat if view.depth is None else cut_depth(view.depth, window, side))
+    return Look(np.stack(rgb), np.stack(depth))
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,12 @@ Row = Literal[
     "mixed",
     "pristine renders",
     "without a generator",
+    "each data set",
     "references",
 ]
 USUAL_ROWS: tuple[Row, ...] = (
     "real only", "real and pasted", "renders only", "fine-tuned", "mixed", "pristine renders", "without a generator",
+    "each data set",
 )  # fmt: skip
 Headline = Literal["AUROC", "AP", "recall_at_fpr_0.01"]
 
