@@ -10,6 +10,7 @@ TIN_TRAIN := --config.frame-px 160 --config.crop-px 96 --config.width 16 --confi
 
 .PHONY: help demo tins study test lint bench bench-leaks bench-products bench-sensors bench-recipes bench-whole soak clean
 .PHONY: help demo tins test lint bench bench-render bench-leaks bench-products bench-sensors bench-recipes bench-whole soak clean
+.PHONY: help demo tins study test lint bench bench-train bench-leaks bench-products bench-sensors bench-recipes bench-whole soak clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -62,6 +63,9 @@ bench: .venv/ready  ## Print every figure that the documentation quotes
 	OMP_NUM_THREADS=1 $(BIN)/python bench/bench_damages.py
 	OMP_NUM_THREADS=1 $(BIN)/python bench/bench_batch.py
 	$(BIN)/python bench/bench_reading.py
+
+bench-train: .venv/ready  ## A training step from shards against memory, and scoring a capture
+	OMP_NUM_THREADS=1 $(BIN)/python bench/bench_train.py
 
 bench-leaks: .venv/ready  ## Try to tell damaged items from sound ones by anything but the damage (half an hour)
 	$(BIN)/python bench/bench_leaks.py --keep runs/leaks

@@ -37,7 +37,8 @@ LIMIT = Threshold(
 def products(seed: int, count: int) -> Iterator[Capture]:
     """Queries and twins; every other product is crushed, the rest are pierced, and the last third is intact."""
     for index in range(count):
-        query, twin, _ = fakes.fake_product(seed, index)
+        query, twin, reference = fakes.fake_product(seed, index)
+        yield reference
         name = ("crush", "hole")[index % 2]
         if index >= 2 * count / 3:
             yield replace(twin, role="query", capture_id=query.capture_id)
@@ -78,6 +79,9 @@ def test_every_cell_is_there_and_the_set_is_called_what_it_is(done: Path, spec: 
     assert page.index("Not shown: ") < page.index("<svg") < page.index("<table")
     text = page[page.index("<body>") : page.index('id="provenance"')].replace("Pretend real", "")
     assert "pretend-real only" in text and not re.search(r"(?<!pretend-)\breal\b", text.replace("real photographs", ""))
+    gap = results["gap"]["renders"]
+    apart = sum(row.part != "test" and not row.defect for row in open_reals(spec).rows)
+    assert gap["real"] == apart and gap["depth"]["hole_share"][0] > 0
     assert {path.stem for path in (done / "cards").iterdir()} == {"crush", "hole"}
     for folder in (done / "arms").iterdir():
         assert TINY.steps == json.loads((folder / "arm.json").read_text())["steps"]
@@ -118,6 +122,15 @@ def test_scores_are_those_of_the_saved_model(done: Path, spec: StudySpec) -> Non
     assert len(lines) == len(scored)
     for capture in scored[:4]:
         assert predict(model, capture).score == pytest.approx(float(lines[capture.capture_id]), abs=1e-6)
+
+
+def test_references_have_their_controls(spec: StudySpec, tmp_path: Path) -> None:
+    """The comparing arm is scored beside right, no and wrong references, and asked what they were worth."""
+    study(spec.model_copy(update={"rows": ("references",), "k": (0,), "seeds": (0,)}), tmp_path, progress=False)
+    told = (tmp_path / "differences.csv").read_text()
+    assert '"references, none"' in told and '"references, wrong"' in told
+    files = {path.read_text() for path in (tmp_path / "arms" / "references-k0-seed0").glob("predictions*.csv")}
+    assert len(files) == 3
 
 
 def test_nothing_is_shared_between_parts(spec: StudySpec) -> None:

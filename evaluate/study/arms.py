@@ -8,7 +8,8 @@ from ...sim.errors import DamagelandError
 from .reals import Reals
 from .spec import StudySpec
 
-Food = Literal["renders", "pristine renders", "real", "renders and real", "pristine renders and real", "real pasted"]
+Food = Literal["renders", "pristine renders", "real", "renders and real", "pristine renders and real", "real pasted",
+             "renders beside references"]  # fmt: skip
 """What the batches of a stretch are made of."""
 
 
@@ -32,6 +33,8 @@ class Arm:
     stretches: tuple[Stretch, ...]
     without: str | None = None
     """Generator whose damage is left out of the renders."""
+    only: str | None = None
+    """Name of the one data set of renders that it learns from."""
     base: str | None = None
     """Name of the training that it goes on from, shared by the arms of a seed; its steps count for each of them."""
 
@@ -45,6 +48,12 @@ def steps_of(spec: StudySpec) -> tuple[int, int]:
     """Steps before and after real captures come in."""
     before = min(max(1, round(spec.pretrain_share * spec.config.steps)), spec.config.steps - 1)
     return before, spec.config.steps - before
+
+
+def data_names(spec: StudySpec) -> list[str]:
+    """Names of the rendered data sets: their folders', numbered where two are alike."""
+    names = [place.rstrip("/").rsplit("/", 1)[-1] for place in spec.data]
+    return [name if names.count(name) == 1 else f"{name} {i + 1}" for i, name in enumerate(names)]
 
 
 def base_food(name: str) -> Food:
@@ -83,6 +92,11 @@ def _of_seed(spec: StudySpec, ks: Sequence[int], generators: Sequence[str], seed
         elif row == "without a generator" and 0 in ks and len(generators) > 1:
             for name in generators:
                 yield Arm(f"without {name}", 0, seed, (Stretch("renders", steps),), without=name)
+        elif row == "each data set" and 0 in ks and len(spec.data) > 1:
+            for name in data_names(spec):
+                yield Arm(f"renders of {name}", 0, seed, (Stretch("renders", steps),), only=name)
+        elif row == "references" and 0 in ks:
+            yield Arm(row, 0, seed, (Stretch("renders beside references", steps),))
         elif row in LATER:
             food, base = LATER[row]
             later = (Stretch(base_food(base), before), Stretch(food, after, spec.finetune_lr))

@@ -17,18 +17,25 @@ class Rendered:
 
     captures: int = 0
     damaged: int = 0
-    products: set[str] = field(default_factory=set)
+    of: dict[str, list[str]] = field(default_factory=dict)
+    """Captures of each data set, and which of them are pristine."""
+    pristine: set[str] = field(default_factory=set)
+    product: dict[str, str] = field(default_factory=dict)
+    """Of each capture."""
     recipes: set[str] = field(default_factory=set)
     versions: set[str] = field(default_factory=set)
     by_generator: Counter[str] = field(default_factory=Counter)
     kinds: dict[str, Counter[str]] = field(default_factory=dict)
 
-    def passing(self, captures: Iterable[Capture]) -> Iterable[Capture]:
-        """Pass captures through, counting them."""
+    def passing(self, name: str, captures: Iterable[Capture]) -> Iterable[Capture]:
+        """Pass the captures of a data set through, counting them."""
         for capture in captures:
+            self.of.setdefault(name, []).append(capture.capture_id)
+            if capture.defect is False and capture.role != "reference":
+                self.pristine.add(capture.capture_id)
             self.captures += 1
             self.damaged += bool(capture.defect)
-            self.products.add(capture.item_identifier or "")
+            self.product[capture.capture_id] = capture.item_identifier or capture.capture_id
             self.recipes.add(str(capture.provenance.get("recipe_hash", ""))[:12])
             self.versions.add(str(dict(capture.provenance.get("versions") or {}).get("damageland", "unknown")))
             if capture.defect:

@@ -16,9 +16,11 @@ from ...train.checkpoint import versions
 from ...train.mixture import crops_per_step
 from ...train.models import Detect
 from ..conclusions import count, interval, number, p_value
+from ..gap import Gap
 from ..metrics import Estimate
 from .arms import Arm
 from .cards import Card, Rendered, card_table, cards
+from .distance import foretold
 from .figures import draw_curves, draw_differences
 from .reals import Reals
 from .spec import StudySpec
@@ -30,7 +32,14 @@ _TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def write_report(
-    spec: StudySpec, reals: Reals, arms: Sequence[Arm], counted: Rendered, out: Path, *, command: str = ""
+    spec: StudySpec,
+    reals: Reals,
+    arms: Sequence[Arm],
+    counted: Rendered,
+    gaps: Sequence[Gap],
+    out: Path,
+    *,
+    command: str = "",
 ) -> Path:
     """Measure everything from the arms' prediction files, and write ``report.html``, ``results.json`` and tables."""
     cells = read_cells(spec, reals, arms, out)
@@ -42,11 +51,13 @@ def write_report(
         multiplier_sentence(found, reals.called),
         _measured_on(spec, reals, counted),
     ]
-    html = _render(spec, reals, arms, counted, cells, asked, explained, told, lead, command)
+    foretells = foretold(gaps, cells, spec.headline)
+    html = _render(spec, reals, arms, counted, cells, asked, explained, told, gaps, foretells, lead, command)
     results = {
         "verdict": lead[0],
         "multiplier": lead[1],
         "pretend_real": reals.pretend,
+        "gap": {gap.name: _gap(gap) for gap in gaps} | {"transfer": foretells},
         "cells": {f"{row}, k = {k}": _figures(cell) for (row, k), cell in cells.items()},
     }
     write_atomic(out / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")
@@ -72,6 +83,18 @@ def _figures(cell: Cell) -> dict[str, Any]:
     return {
         name: {"value": one.value, "low": _finite(one.low), "high": _finite(one.high)}
         for name, one in estimates(cell).items()
+    }
+
+
+def _gap(gap: Gap) -> dict[str, Any]:
+    one = gap.told_apart
+    return {
+        "rendered": gap.rendered,
+        "real": gap.real,
+        "told_apart": {"value": one.value, "low": one.low, "high": one.high},
+        "mmd": gap.mmd,
+        "mmd_null": gap.null,
+        "depth": {name: [None if v != v else v for v in pair] for name, pair in gap.depth.items()},  # NaN is no JSON
     }
 
 
@@ -154,6 +177,8 @@ def _render(
     asked: Sequence[Difference],
     explained: Sequence[Difference],
     told: Sequence[Card],
+    gaps: Sequence[Gap],
+    foretells: str,
     lead: Sequence[str],
     command: str,
 ) -> str:
@@ -183,6 +208,8 @@ def _render(
         compute=_compute(spec, arms),
         parameters=f"{parameters:,}",
         cards=told,
+        gaps=gaps,
+        foretells=foretells,
         limits=_limits(spec, reals, cells),
         provenance=_provenance(spec, reals, counted, command),
     )

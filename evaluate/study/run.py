@@ -10,7 +10,7 @@ import json
 import shlex
 import sys
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -35,11 +35,13 @@ from ...train.mixture import Mixture, draw_mixture
 from ...train.models import build
 from ...train.predict import find_item
 from ...train.steps import Position, Stage, TrainingLog, run_key, run_stage, threads
-from .arms import Arm, Food, Stretch, base_food, list_arms, steps_of
+from .arms import Arm, Food, Stretch, base_food, data_names, list_arms, steps_of
+from .beside import BESIDE, require_references, score_beside, train_beside
 from .cards import Rendered
+from .distance import gaps
 from .reals import Reals, open_reals, subset
 from .report import write_report
-from .scores import Looks, look_at, predict_arm, write_scores
+from .scores import Looks, look_at, predict_arm, score_file, write_scores
 from .spec import StudySpec
 
 STUDY = "study.json"
@@ -55,6 +57,8 @@ class Bench:
     config: TrainConfig
     views: ViewSet
     """Rendered captures."""
+    of: Mapping[str, Sequence[str]]
+    """Names of those of each data set."""
     pool: ViewSet
     """The training part of the real set, as windows around the items that the seed's localiser finds."""
     looks: Looks
@@ -71,13 +75,14 @@ def study(spec: StudySpec, out: Path, *, progress: bool = True) -> Path:
     """Train what is missing, measure everything, and return the report."""
     counted = Rendered()
     reals, arms = run_study(spec, out, counted, progress=progress)
-    return write_report(spec, reals, arms, counted, out, command=shlex.join(sys.argv))
+    found = gaps(spec, reals, counted, localiser(out, spec.seeds[0]))
+    return write_report(spec, reals, arms, counted, found, out, command=shlex.join(sys.argv))
 
 
 def run_study(spec: StudySpec, out: Path, counted: Rendered, *, progress: bool = True) -> tuple[Reals, list[Arm]]:
     """Train and score what is missing; return the real set and the arms, all of which then lie in ``out``."""
     reals = open_reals(spec)
-    views = load_views(counted.passing(rendered(spec)), frame_px=spec.config.frame_px)
+    views = load_views(rendered(spec, counted), frame_px=spec.config.frame_px)
     _require_pairs(views)
     generators = sorted({g for note in views.notes if note.defect for g in note.generators})
     arms = list_arms(spec, reals, generators)
@@ -85,22 +90,25 @@ def run_study(spec: StudySpec, out: Path, counted: Rendered, *, progress: bool =
         raise DamagelandError(
             f"k: {', '.join(map(str, spec.k))} and rows: {', '.join(spec.rows)} make no arm: add some"
         )
+    if any(arm.row == BESIDE for arm in arms):
+        require_references(spec, reals)
     claim(out, spec)
     made_of = fingerprint(spec, views, reals)
     for seed in spec.seeds:
         todo = [arm for arm in arms if arm.seed == seed and not is_done(out, arm, arm_key(spec, arm, reals, made_of))]
         if todo:
             with threads(spec.config.threads):
-                bench = prepare(spec, seed, views, reals, out, made_of, progress=progress)
+                bench = prepare(spec, seed, views, counted, reals, out, made_of, progress=progress)
                 for number, arm in enumerate(todo, 1):
                     say(f"seed {seed}, arm {number} of {len(todo)} to train: {arm.row}, k = {arm.k}", enabled=progress)
                     make_arm(bench, arm)
     return reals, arms
 
 
-def rendered(spec: StudySpec) -> Iterable[Capture]:
-    """The train split of the rendered data sets."""
-    return chain.from_iterable(read_captures(source, split="train") for source in spec.data)
+def rendered(spec: StudySpec, counted: Rendered) -> Iterable[Capture]:
+    """The train split of the rendered data sets, counted."""
+    named = zip(data_names(spec), spec.data, strict=True)
+    return chain.from_iterable(counted.passing(name, read_captures(source, split="train")) for name, source in named)
 
 
 def claim(out: Path, spec: StudySpec) -> None:
@@ -145,12 +153,25 @@ def is_done(out: Path, arm: Arm, key: str) -> bool:
 # What the arms of a seed share
 
 
+def localiser(out: Path, seed: int) -> Path:
+    """Folder of a seed's localiser."""
+    return out / "shared" / f"localiser-seed{seed}"
+
+
 def prepare(
-    spec: StudySpec, seed: int, views: ViewSet, reals: Reals, out: Path, made_of: str, *, progress: bool
+    spec: StudySpec,
+    seed: int,
+    views: ViewSet,
+    counted: Rendered,
+    reals: Reals,
+    out: Path,
+    made_of: str,
+    *,
+    progress: bool,
 ) -> Bench:
     """Train a seed's localiser unless it is there, and look at the real set through it."""
     config = spec.config.model_copy(update={"seed": seed})
-    folder = out / "shared" / f"localiser-seed{seed}"
+    folder = localiser(out, seed)
 
     def learn(networks: torch.nn.ModuleDict, log: TrainingLog, position: Position) -> None:
         train_locate(networks["locate"], views, config, log, position=position, progress=progress)
@@ -164,8 +185,9 @@ def prepare(
     names = {row.capture_id for row in reals.of("train")}
     pool = load_views((_maskless(c, spec) for c in reals.captures() if c.capture_id in names),
                       frame_px=config.frame_px, focus=focus)  # fmt: skip
-    looks = look_at(finder, reals, config, progress=progress)
-    return Bench(spec, config, views, pool, looks, locate, out, reals, made_of, progress)
+    scored = {row.capture_id for row in reals.rows if row.part != "train"}
+    looks = look_at(finder, reals.captures(), scored, config, progress=progress)
+    return Bench(spec, config, views, counted.of, pool, looks, locate, out, reals, made_of, progress)
 
 
 def _maskless(capture: Capture, spec: StudySpec) -> Capture:
@@ -220,10 +242,21 @@ def pretrained(bench: Bench, name: str) -> Path:
 
 
 def make_arm(bench: Bench, arm: Arm) -> None:
-    """Train an arm, choose its threshold on the calibration part, score, and write ``arm.json`` last."""
+    """Train and score an arm, and write ``arm.json`` last."""
+    folder, key = bench.out / "arms" / arm.name, arm_key(bench.spec, arm, bench.reals, bench.fingerprint)
+    if arm.row == BESIDE:
+        train_beside(bench.spec, bench.config, bench.reals, folder, progress=bench.progress)
+        for row, scores in score_beside(folder, bench.reals).items():
+            write_scores(folder, scores, name=score_file(row))
+    else:
+        learn_arm(bench, arm, folder, key)
+    told = {"key": key, "row": arm.row, "k": arm.k, "seed": arm.seed, "steps": sum(s.steps for s in arm.stretches)}
+    write_atomic(folder / ARM, json.dumps(told, indent=1) + "\n")
+
+
+def learn_arm(bench: Bench, arm: Arm, folder: Path, key: str) -> None:
+    """Train an arm, choose its threshold on the calibration part, and score."""
     spec, reals, config = bench.spec, bench.reals, bench.config
-    folder = bench.out / "arms" / arm.name
-    key = arm_key(spec, arm, reals, bench.fingerprint)
     names = subset(reals, arm.k, spec.intact_per_damaged, arm.seed) if arm.k else frozenset()
     start = bench.locate if arm.base is None else pretrained(bench, arm.base)
     networks = load_model(start).networks.requires_grad_(True)
@@ -232,7 +265,7 @@ def make_arm(bench: Bench, arm: Arm) -> None:
     position.load(progress=bench.progress)
     pool = RealPool.of(keep_captures(bench.pool, names)) if arm.k else None
     last = arm.stretches[-1]
-    feed(bench, networks, last, _mixture(bench, last.food, pool, arm.without), "after", log, position)
+    feed(bench, networks, last, _mixture(bench, last.food, pool, arm), "after", log, position)
     networks.eval().requires_grad_(False)
     learned = _trained_on(bench.views, pool, tuple(Path(source).name for source in spec.data))
     scores = predict_arm(networks["detect"], bench.looks)
@@ -243,8 +276,6 @@ def make_arm(bench: Bench, arm: Arm) -> None:
     log.write()
     write_scores(folder, scores)
     position.remove()
-    told = {"key": key, "row": arm.row, "k": arm.k, "seed": arm.seed, "steps": sum(s.steps for s in arm.stretches)}
-    write_atomic(folder / ARM, json.dumps(told, indent=1) + "\n")
 
 
 def feed(
@@ -268,9 +299,14 @@ def feed(
     run_stage(one, detect, config, draw, losses, log, position=position, progress=bench.progress)
 
 
-def _mixture(bench: Bench, food: Food, pool: RealPool | None, without: str | None) -> Mixture:
-    """Batches of a food."""
+def _mixture(bench: Bench, food: Food, pool: RealPool | None, arm: Arm | None) -> Mixture:
+    """Batches of a food, without what the arm leaves out."""
     views, share = bench.views, bench.config.real_share
+    without = None if arm is None else arm.without
+    if arm is not None and arm.only is not None:
+        views = keep_captures(views, frozenset(bench.of[arm.only]))
+        if not len(views.pairs):
+            raise DamagelandError(f"{arm.only}: its train split holds no view that shows damage beside its twin")
     if food in ("real", "real pasted"):
         assert pool is not None
         return Mixture(pool.views if food == "real pasted" else None, pasted=True, real=pool, real_share=share)

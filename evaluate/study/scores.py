@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import from_numpy, nn, zeros
 
+from ...sim.capture import Capture
 from ...sim.errors import DamagelandError
 from ...sim.files import write_atomic
 from ...train.calibrate import figures_of, threshold_of
@@ -26,6 +27,8 @@ from .reals import Reals
 
 PREDICTIONS = "predictions.csv"
 COLUMNS = ("capture_id", "pred", "pred_rgb")
+TOGETHER = 12
+"""Captures that are scored at a time."""
 MODALITIES: tuple[Modality, ...] = ("rgbd", "rgb")
 
 
@@ -43,23 +46,27 @@ Looks = Mapping[str, Look]
 """By capture."""
 
 
-def look_at(locate: nn.Module, reals: Reals, config: TrainConfig, *, progress: bool = False) -> Looks:
-    """Crops of all captures that are scored, around the items that a localiser finds."""
-    wanted = {row.capture_id for row in reals.rows if row.part != "train"}
-    looks, side = {}, config.crop_px
-    for capture in track(reals.captures(), "looking", total=len(reals.rows), enabled=progress):
-        if capture.capture_id not in wanted:
-            continue
-        rgb, depth = [], []
-        for view in capture.views:
-            check_view(view, f"capture {capture.capture_id}, camera {view.camera}")
-            square = find_item(locate, view.rgb, config.locate_px)
-            window = Square(square.cx, square.cy, square.half * CROP_ZOOM)
-            rgb.append(cut(view.rgb, window, side))
-            flat = np.zeros((side, side), np.float32)
-            depth.append(flat if view.depth is None else cut_depth(view.depth, window, side))
-        looks[capture.capture_id] = Look(np.stack(rgb), np.stack(depth))
-    return looks
+def look_at(
+    locate: nn.Module, captures: Iterable[Capture], wanted: Collection[str], config: TrainConfig, *, progress: bool
+) -> Looks:
+    """Crops of the captures that are wanted, around the items that a localiser finds."""
+    return {
+        capture.capture_id: _look(locate, capture, config)
+        for capture in track(captures, "looking", total=None, enabled=progress)
+        if capture.capture_id in wanted
+    }
+
+
+def _look(locate: nn.Module, capture: Capture, config: TrainConfig) -> Look:
+    rgb, depth, side = [], [], config.crop_px
+    for view in capture.views:
+        check_view(view, f"capture {capture.capture_id}, camera {view.camera}")
+        square = find_item(locate, view.rgb, config.locate_px)
+        window = Square(square.cx, square.cy, square.half * CROP_ZOOM)
+        rgb.append(cut(view.rgb, window, side))
+        flat = np.zeros((side, side), np.float32)
+        depth.append(flat if view.depth is None else cut_depth(view.depth, window, side))
+    return Look(np.stack(rgb), np.stack(depth))
 
 
 @dataclass(frozen=True)
@@ -90,18 +97,28 @@ class ArmScores:
 
 
 def predict_arm(detect: nn.Module, looks: Looks) -> ArmScores:
-    """Score every capture as ``predict`` does: the highest of its views."""
+    """Score every capture as ``predict`` does, by the highest of its views, many views at a time."""
+    names = tuple(looks)
     values: dict[Modality, list[float]] = {"rgbd": [], "rgb": []}
-    for look in looks.values():
-        rgb, depth = to_tensor(look.rgb), from_numpy(look.depth)[:, None]
+    for i in range(0, len(names), TOGETHER):
+        some = [looks[name] for name in names[i : i + TOGETHER]]
+        ends = np.cumsum([len(look.rgb) for look in some])[:-1]
+        rgb = to_tensor(np.concatenate([look.rgb for look in some]))
+        depth = from_numpy(np.concatenate([look.depth for look in some]))[:, None]
         for modality in MODALITIES:
-            given = depth if modality == "rgbd" else zeros(depth.shape)
-            _, logits = score_crops(detect, network_input(rgb, given))
-            values[modality].append(float((1 / (1 + np.exp(-logits.astype(np.float64)))).max()))
-    return ArmScores(tuple(looks), {m: np.array(v) for m, v in values.items()})
+            _, logits = score_crops(detect, network_input(rgb, depth if modality == "rgbd" else zeros(depth.shape)))
+            scores = 1 / (1 + np.exp(-logits.astype(np.float64)))
+            values[modality] += [float(of_one.max()) for of_one in np.split(scores, ends)]
+    return ArmScores(names, {m: np.array(v) for m, v in values.items()})
 
 
-def write_scores(folder: Path, scores: ArmScores) -> None:
+def score_file(row: str) -> str:
+    """Name of the file with a row's scores: a control's has its name in it."""
+    more = row.partition(", ")[2].replace(" ", "-")
+    return PREDICTIONS.replace(".", f"-{more}.") if more else PREDICTIONS
+
+
+def write_scores(folder: Path, scores: ArmScores, *, name: str = PREDICTIONS) -> None:
     """Write ``predictions.csv``, which ``damageland score`` reads too."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
@@ -110,13 +127,13 @@ def write_scores(folder: Path, scores: ArmScores) -> None:
         (name, repr(float(a)), repr(float(b)))
         for name, a, b in zip(scores.names, scores.values["rgbd"], scores.values["rgb"], strict=True)
     )
-    write_atomic(folder / PREDICTIONS, text.getvalue())
+    write_atomic(folder / name, text.getvalue())
 
 
-def read_scores(folder: Path) -> ArmScores:
+def read_scores(folder: Path, *, name: str = PREDICTIONS) -> ArmScores:
     """Read ``predictions.csv``."""
     names, columns = [], ([], [])
-    for where, fields in read_table(folder / PREDICTIONS, COLUMNS):
+    for where, fields in read_table(folder / name, COLUMNS):
         names.append(fields["capture_id"])
         for column, key in zip(columns, COLUMNS[1:], strict=True):
             try:

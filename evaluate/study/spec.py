@@ -17,9 +17,12 @@ Row = Literal[
     "mixed",
     "pristine renders",
     "without a generator",
+    "each data set",
+    "references",
 ]
-EVERY_ROW: tuple[Row, ...] = (
+USUAL_ROWS: tuple[Row, ...] = (
     "real only", "real and pasted", "renders only", "fine-tuned", "mixed", "pristine renders", "without a generator",
+    "each data set",
 )  # fmt: skip
 Headline = Literal["AUROC", "AP", "recall_at_fpr_0.01"]
 
@@ -62,7 +65,8 @@ class StudySpec(BaseModel):
     """Intact real captures that come with each damaged one."""
     seeds: tuple[int, ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
     """Each draws its own subsets, first weights and augmentation."""
-    rows: tuple[Row, ...] = EVERY_ROW
+    rows: tuple[Row, ...] = USUAL_ROWS
+    """Which rows are made; ``references`` needs pristine references on both sides."""
     claim: Literal["mixed", "fine-tuned"] = "mixed"
     """The way to use renders that is held against real captures alone: said before the figures are known."""
     headline: Headline = "AUROC"

@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ...sim.seed import generator_for
-from ...train.checkpoint import Modality
 from ...train.config import TrainConfig
 from ...train.threshold import Threshold
 from ..metrics import (
@@ -30,8 +29,9 @@ from ..metrics import (
     with_interval,
 )
 from .arms import Arm
+from .beside import BESIDE, NONE, WRONG
 from .reals import RealRow, Reals
-from .scores import read_scores
+from .scores import MODALITIES, read_scores, score_file
 from .spec import StudySpec
 
 RANKING = ("AUROC", "AP", "AP_at_prevalence_0.001", "recall_at_fpr_0.01", "recall_at_fpr_0.001")
@@ -198,14 +198,13 @@ def read_cells(spec: StudySpec, reals: Reals, arms: Sequence[Arm], out: Path) ->
         if arm.seed != spec.seeds[0]:
             continue
         folders = [out / "arms" / other.name for other in arms if (other.row, other.k) == (arm.row, arm.k)]
-        scores = [read_scores(folder) for folder in folders]
-        modalities: tuple[Modality, ...] = ("rgbd",)
-        if arm.row in (spec.claim, "renders only") and any((s.values["rgbd"] != s.values["rgb"]).any() for s in scores):
-            modalities = ("rgbd", "rgb")
-        for modality in modalities:
-            row = arm.row + (RGB_ONLY if modality == "rgb" else "")
-            limits = tuple(s.thresholds(reals, _config(spec, i))[modality] for i, s in enumerate(scores))
-            cells[row, arm.k] = Cell(row, arm.k, np.array([s.of(names, modality) for s in scores]), limits, draws)
+        for row in (BESIDE, NONE, WRONG) if arm.row == BESIDE else (arm.row,):
+            scores = [read_scores(folder, name=score_file(row)) for folder in folders]
+            deep = any((s.values["rgbd"] != s.values["rgb"]).any() for s in scores)
+            for modality in MODALITIES if deep and row in (spec.claim, "renders only") else MODALITIES[:1]:
+                name = row + (RGB_ONLY if modality == "rgb" else "")
+                limits = tuple(s.thresholds(reals, _config(spec, i))[modality] for i, s in enumerate(scores))
+                cells[name, arm.k] = Cell(name, arm.k, np.array([s.of(names, modality) for s in scores]), limits, draws)
     return cells
 
 

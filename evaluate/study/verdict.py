@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..metrics import Estimate, holm
+from .beside import BESIDE, NONE, WRONG
 from .spec import StudySpec
 from .table import HEADINGS, RGB_ONLY, Cell, Figure
 
@@ -97,6 +98,9 @@ def explanations(cells: Cells, spec: StudySpec) -> list[Difference]:
             ]
         if row == "renders only":
             asked.append(((row, k), (row + RGB_ONLY, k), "what is depth worth?"))
+        if row == BESIDE:
+            asked += [((row, k), (NONE, k), "what are references worth?"),
+                      ((row, k), (WRONG, k), "is it the right references?")]  # fmt: skip
         if row.startswith("without "):
             asked.append((("renders only", 0), (row, 0), f"what is {row.removeprefix('without ')} worth?"))
     known = [(a, b, why) for a, b, why in asked if a in cells and b in cells]
