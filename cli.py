@@ -586,6 +586,15 @@ def studio(
         page.close()
 
 
+def tune(step: Positional[Literal["density"]]) -> None:
+    """Fit damages to real data; each step has its own --help: `damageland tune density --help`.
+
+    Args:
+        step: density: weights, strengths and sites of a recipe's damages by real masks; trains nothing.
+    """
+    assert step, "main() hands the steps to their own commands"
+
+
 COMMANDS = {
     "render": render,
     "preview": preview,
@@ -599,6 +608,7 @@ COMMANDS = {
     "identify": identify,
     "feedback": feedback,
     "studio": studio,
+    "tune": tune,
 }
 
 
@@ -609,8 +619,13 @@ def _stop(number: int, frame: object) -> None:
 def main() -> None:
     """Entry point of the ``damageland`` command."""
     signal.signal(signal.SIGTERM, _stop)  # a scheduler's way to say stop: workers end, leases are given back
+    commands, prog, arguments = COMMANDS, "damageland", sys.argv[1:]
     try:
-        tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="damageland", description=__doc__)
+        if arguments[:1] == ["tune"] and arguments[1:]:
+            from .studio.tune.commands import STEPS
+
+            commands, prog, arguments = STEPS, "damageland tune", arguments[1:]
+        tyro.extras.subcommand_cli_from_dict(commands, prog=prog, args=arguments, description=__doc__)
     except DamagelandError as error:
         print(f"damageland: {error}", file=sys.stderr)
         sys.exit(2)

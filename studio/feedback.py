@@ -112,17 +112,18 @@ def expected_cost(items: Sequence[Item], prices: Prices) -> Estimate:
     known = [item for item in items if not item.damaged or item.severity in SEVERITIES]
     if not known:
         return Estimate(None)
-    value = low = high = 0.0
+    value = low = high = most = 0.0
     for family in sorted({item.family for item in known}):
         own = [item for item in known if item.family == family]
         price = prices.families.get(family, prices)
         share = len(own) / len(known)
+        most += 1000 * share * max(price.minor, price.major)
         for severity in SEVERITIES:
             hits = sum(item.severity == severity for item in own)
             exact = binomtest(hits, len(own)).proportion_ci(1 - (1 - CONFIDENCE) / 2, "exact")
             each = 1000 * share * float(getattr(price, severity))
             value, low, high = value + each * hits / len(own), low + each * exact.low, high + each * exact.high
-    return Estimate(value, low, high)
+    return Estimate(value, low, min(high, most))
 
 
 # Reading
