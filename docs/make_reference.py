@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 from damageland.generators.damage.outcome import Limits, SeverityRules
 from damageland.generators.damage.table import DAMAGES
+from damageland.generators.held import Held
 from damageland.generators.products.catalogue import FAMILIES
 from damageland.generators.recipe import Consequence, DamageSpec, ProductSpec, Recipe
 from damageland.generators.rest import RestRules
@@ -75,6 +76,7 @@ MEANING = {
     "BoothSpec.environment": "see environment",
     "Recipe.lookalikes": "what sound products and trays show that is no damage, see lookalikes",
     "Recipe.rest": "how items come to rest on the tray, see rest",
+    "Recipe.held": "draws that are the same in all queries, see held",
     "BoothSpec.scale": "see scale",
     "BoothSpec.cameras": "see cameras; at least one",
 }
@@ -217,6 +219,7 @@ def page() -> str:
             f"### Damage `{n}`: keys of its `config`\n\n{opening(m)}\n\n{table(m)}"
             for n, m in ((name, kind.config) for name, kind in DAMAGES.items())
         ),
+        f"### Held\n\n{opening(Held)}\n\n{table(Held)}",
         f"### Rest\n\n{opening(RestRules)}\n\n{table(RestRules)}",
         f"### Lookalikes\n\n{opening(LookalikesConfig)}\n\n{table(LookalikesConfig)}",
         f"### Severity\n\n{opening(SeverityRules)} The defaults:\n\n{severity_table()}",

@@ -11,11 +11,12 @@ import viser
 from ..sim.errors import DamagelandError
 from ..sim.files import write_atomic
 from .choices import Choices, plan_of, recipe_of, save_recipe
+from .extras import Beside, Photoreal, Sheets
 from .history import History
 from .keeper import Keeper
 from .panel import Panel
 from .pictures import MODES, Gallery, Mode
-from .told import Cell, Checked, Ended, Facts, Failed, Pictures, Shape, Told
+from .told import Checked, Ended, Facts, Failed, Pictures, Shape, Told
 from .view import Shown, View3D
 from .words import facts_text, timing_text
 
@@ -45,18 +46,23 @@ class Page:
         gui = self.client.gui
         gui.configure_theme(control_width="large", show_logo=False, show_share_button=False)
         gui.main_panel.dock_right()
+        self.status = gui.add_markdown("Starting …")
         self.panel = Panel(gui, self)
         results = gui.add_panel()
         results.dock_left()
         results.set_width(430)
         with results.add_tab("Pictures"):
-            self.status = gui.add_markdown("Starting …")
             mode = gui.add_dropdown("Show", MODES, initial_value=MODES[0], hint="What stands beside the picture")
             mode.on_update(lambda event: self._show_as(mode.value))
             self.gallery = Gallery(gui)
         with results.add_tab("Measures"):
             self.facts = gui.add_markdown("")
-        self.extras = results
+        with results.add_tab("Sheet"):
+            self.sheets = Sheets(gui, self)
+        with results.add_tab("Photoreal"):
+            self.photoreal = Photoreal(gui, self)
+        with results.add_tab("Real"):
+            self.beside = Beside(gui, self)
         self.view = View3D(self.client.scene)
         self.client.camera.position, self.client.camera.look_at = EYE_M, LOOK_M
         self.client.camera.near = 0.005
@@ -99,7 +105,7 @@ class Page:
             self.history.push(after, what, time.monotonic())
             write_atomic(self.unsaved, after.model_dump_json())
             if rebuild:
-                self.panel.rebuild()
+                self._rebuild()
             self.ask()
 
     def undo(self) -> None:
@@ -109,8 +115,12 @@ class Page:
                 self.refuse("Nothing to undo.")
                 return
             write_atomic(self.unsaved, self.choices.model_dump_json())
-            self.panel.rebuild()
+            self._rebuild()
             self.ask()
+
+    def _rebuild(self) -> None:
+        self.panel.rebuild()
+        self.sheets.rebuild()
 
     def ask(self) -> None:
         """Have the worker show what is chosen."""
@@ -145,14 +155,13 @@ class Page:
         elif isinstance(told, Pictures):
             self.gallery.show(told)
             self._note("captures" if told.fine else "first pictures", passed)
+            self.beside.redraw()
         elif isinstance(told, Checked):
             self.checked = told
             if self._facts is not None:
                 self.facts.content = facts_text(self._facts, told)
         elif isinstance(told, Failed):
             self.refuse(told.text)
-        elif isinstance(told, Cell):
-            self.panel.show_cell(told)
         elif isinstance(told, Ended):
             self._note("all", passed)
 
@@ -177,6 +186,7 @@ class Page:
     def close(self) -> None:
         """The browser has gone: end its worker; what was chosen stays on disk."""
         self.open = False
+        self.photoreal.stop()
         self.keeper.close()
 
     def set(self, **fields: Any) -> Callable[[Choices], Choices]:

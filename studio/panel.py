@@ -10,7 +10,6 @@ from ..generators.rest import RestRules
 from ..sim.errors import DamagelandError
 from .choices import Choices, Step, booth_names, load_preset, preset_names, save_preset
 from .controls import Control, changed, controls_of
-from .told import Cell
 from .view import Shown
 from .widgets import add_control, add_controls
 
@@ -185,9 +184,6 @@ class Panel:
             self._page.refuse(str(error))
             return
         self._page.choose(lambda choices: loaded, f"preset {name}", rebuild=True)
-
-    def show_cell(self, cell: Cell) -> None:
-        """Take a picture of a contact sheet."""
 
 
 def _first_line(text: str | None) -> str | None:

@@ -19,7 +19,7 @@ from ..generators.products.product import Product
 from ..generators.recipe import Plan, Recipe
 from ..generators.shoot import colour_of, label_capture, record_views
 from ..sim.booth import Booth
-from ..sim.camera import Camera
+from ..sim.camera import Camera, project
 from ..sim.capture import Capture, View
 from ..sim.preview import preview_colour
 from ..sim.scene import Material, Part, Scene
@@ -30,8 +30,8 @@ from ..sim.truth import Truth, trace_truth
 from .told import Aim, Cell, Checked, Facts, Pictures, Piece, Shape, Shot, Struck, Told, ToolSeen
 
 Tell = Callable[[Told], None]
-COARSE_PX = 96
-"""Width of the first glance."""
+COARSE_PX, CELL_PX = 96, 128
+"""Width of the first glance, side of a picture on a contact sheet."""
 CLEAR, CLEAR_OPACITY = 0.5, 0.3
 """Materials that pass more light than this are drawn this faint."""
 TRUTH = ("depth.png", "item.png", "part.png", "damage.png")
@@ -321,13 +321,31 @@ def _tool(sound: Sound, outcomes: Sequence[Outcome]) -> ToolSeen | None:
 # ---- Contact sheets -------------------------------------------------------------------------------------------------
 
 
+def _best(composed: Composed) -> Camera:
+    """The camera that sees most of the damage; the first if none does."""
+    cameras = composed.booth.cameras
+    truth = trace_truth(composed.scene, replace(composed.booth, cameras=tuple(_small(camera) for camera in cameras)))
+    return max(cameras, key=lambda camera: float((truth[camera.name].damage > 0).mean()))
+
+
+def _framed(camera: Camera, scene: Scene) -> Camera:
+    """The same camera, but its picture shows the item alone."""
+    uv, z = project(camera, np.concatenate([part.vertices for part in scene.parts if part.item > 0]))
+    low, high = np.quantile(uv[z > 0], 0, axis=0), np.quantile(uv[z > 0], 1, axis=0)
+    side = 1.15 * float((high - low).max())
+    corner = (low + high - side) / 2
+    zoom = CELL_PX / side
+    K = np.array([[zoom, 0, -zoom * corner[0]], [0, zoom, -zoom * corner[1]], [0, 0, 1]]) @ camera.K
+    return replace(camera, width=CELL_PX, height=CELL_PX, K=K, depth=None)
+
+
 def draw_cells(plans: Sequence[Plan], captions: Sequence[str], kept: Kept, tell: Tell) -> None:
-    """The first camera's small picture of each plan, with its severity: a grid over parameters, or draws."""
+    """The item as the camera sees it that sees the damage best, with its severity: a grid over settings, or draws."""
     for number, (plan, caption) in enumerate(zip(plans, captions, strict=True)):
         sound = kept.sound(plan)
         mishap = strike(plan, sound)
         composed = finish(sound, mishap)
-        camera = _small(composed.booth.cameras[0])
+        camera = _framed(_best(composed), composed.scene)
         booth = replace(composed.booth, cameras=(camera,))
         colour = preview_colour([composed.scene], booth, samples=2, seed=0)[0][camera.name]
         rgb = record_colour(colour, camera, meter_exposure(colour, camera), generator_for(0, 0, "glance"))

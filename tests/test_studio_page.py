@@ -94,9 +94,9 @@ def row(page, label: str):
 
 def seen(page) -> tuple[str, str, bytes]:
     """Pictures, measures and the 3D view, as they are on the page."""
-    page.get_by_text("Measures", exact=True).click()
+    page.get_by_role("tab", name="Measures").click()
     facts = page.locator("table").first.inner_text()
-    page.get_by_text("Pictures", exact=True).click()
+    page.get_by_role("tab", name="Pictures").click()
     picture = page.locator("img[src^='blob'], img[src^='data:image/jpeg']").first.evaluate(
         "async e => (await (await fetch(e.src)).blob()).size + e.src.slice(-80)"
     )
@@ -108,6 +108,11 @@ def move(page, label: str, value: str) -> None:
     box = row(page, label).locator("input:not([type=hidden])").last
     box.fill(value)
     box.press("Enter")
+
+
+def value(page, label: str) -> str:
+    """What stands beside a slider."""
+    return row(page, label).locator("input:not([type=hidden])").last.input_value()
 
 
 def test_page_shows_what_the_saved_recipe_renders(site: Site, tmp_path: Path):
@@ -128,10 +133,32 @@ def test_page_shows_what_the_saved_recipe_renders(site: Site, tmp_path: Path):
     text = (site.folder / "mine.yaml").read_text()
     assert made == {name: digest for digest, name in re.findall(r"#   ([0-9a-f]{64})  (\S+)", text)}
     assert len(made) == 14  # two captures: depth, item, part and damage of one camera, all but depth of the other
-    page.get_by_text("Measures", exact=True).click()
+    page.get_by_role("tab", name="Measures").click()
     assert all(f"{name} {digest[:16]}" in page.inner_text("body") for name, digest in made.items())
-    page.get_by_text("Pictures", exact=True).click()
+    page.get_by_role("tab", name="Pictures").click()
     page.get_by_role("button", name="Undo").click()
     settled(page, 3)
     assert before[1] == seen(page)[1]
     page.context.close()
+
+
+def test_browsers_are_apart_and_may_leave(site: Site):
+    """Each has its own state; one that leaves in mid-render harms no other, and finds its work when it comes back."""
+    first, second = site.open(), site.open()
+    move(second, "strength", "0.9")
+    second.get_by_text("Move 2").wait_for(timeout=WAIT_MS)
+    second.goto("about:blank")  # the browser leaves while the worker renders
+    kept = (site.folder / "presets" / "start.yaml").read_text()
+    (site.folder / "presets" / "old.yaml").write_text(kept.replace("version: 1", "version: 0"))
+    assert value(first, "strength") == "0.3"
+    move(first, "strength", "0.5")
+    settled(first, 2)
+    second.goto(site.url)
+    settled(second)
+    assert [value(page, "strength") for page in (first, second)] == ["0.5", "0.9"]
+    second.get_by_role("tab", name="Keep").click()
+    row(second, "kept").locator("input:not([type=hidden])").click()
+    second.get_by_role("option", name="old").click()
+    second.get_by_role("button", name="Load preset").click()
+    second.get_by_text("preset of version 0").wait_for(timeout=WAIT_MS)
+    assert value(second, "strength") == "0.9"
