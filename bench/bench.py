@@ -50,10 +50,10 @@ STAGES: tuple[tuple[ModuleType, str, str], ...] = (
     (composing, "draw_mishap", "damage"),
     (composing, "finish_product", "finish"),
     (composing, "draw_booth", "booth"),
-    (shooting, "_colour", "colour"),
+    (shooting, "colour_of", "colour"),
     (shooting, "trace_truth", "truth"),
-    (shooting, "_record", "sensor"),
-    (shooting, "_label", "labels"),
+    (shooting, "record_views", "sensor"),
+    (shooting, "label_capture", "labels"),
     (shards, "encode_capture", "encode"),
 )
 """(module, function, stage): what is timed inside the pipeline while it makes a capture. None calls another."""
