@@ -71,7 +71,8 @@ def _mitsuba_world(mi: Any, scene: Scene, booth: Booth, folder: Path) -> dict[st
             if len(faces):
                 path = folder / f"{k}_{m}.ply"
                 _write_ply(part, faces, path)
-                world[f"part{k}_{m}"] = {"type": "ply", "filename": str(path), "bsdf": _mitsuba_paint(mi, material)}
+                paint = _mitsuba_paint(mi, material)
+                world[f"part{k}_{m}"] = {"type": "ply", "filename": str(path), "flip_tex_coords": True, "bsdf": paint}
     for k, light in enumerate(booth.lights):
         T = light.T_world_light @ np.diag([light.size_m[0] / 2, light.size_m[1] / 2, 1.0, 1.0])
         T = T @ np.diag([1.0, -1.0, -1.0, 1.0])  # Mitsuba's rectangle shines along +z
@@ -84,16 +85,20 @@ def _mitsuba_world(mi: Any, scene: Scene, booth: Booth, folder: Path) -> dict[st
 
 
 def _mitsuba_paint(mi: Any, material: Material) -> dict[str, Any]:
-    def texture(pixels: np.ndarray, *, raw: bool) -> dict[str, Any]:
-        return {"type": "bitmap", "bitmap": mi.Bitmap(np.ascontiguousarray(pixels)), "raw": raw}
+    def texture(linear: np.ndarray) -> dict[str, Any]:
+        return {"type": "bitmap", "bitmap": mi.Bitmap(np.ascontiguousarray(linear, np.float32)), "raw": True}
 
     colour, rough = material.base_color_texture, material.metallic_roughness_texture
-    base = {"type": "rgb", "value": list(material.base_color)} if colour is None else texture(colour, raw=False)
+    base = (
+        {"type": "rgb", "value": list(material.base_color)}
+        if colour is None
+        else texture((colour / 255) ** 2.2 * material.base_color)
+    )
     factors: dict[str, Any] = {"roughness": max(material.roughness, 0.03), "metallic": material.metallic}
     if rough is not None:
         scaled = rough.astype(np.float32) / 255
-        factors["roughness"] = texture(np.maximum(scaled[..., 1:2] * material.roughness, 0.03), raw=True)
-        factors["metallic"] = texture(scaled[..., 2:3] * material.metallic, raw=True)
+        factors["roughness"] = texture(np.maximum(scaled[..., 1:2] * material.roughness, 0.03))
+        factors["metallic"] = texture(scaled[..., 2:3] * material.metallic)
     return {"type": "twosided", "bsdf": {"type": "principled", "base_color": base, "specular": 0.5, **factors}}
 
 
