@@ -14,9 +14,6 @@ from render_scene import bench_scene
 REPEATS = 3
 DEPTH = 3
 """Mitsuba's longest path: camera, surface, one more surface, light; the preview follows reflections as far."""
-SCENES = 300
-SETTLED = 30
-"""Scenes after which a worker's memory should grow no more."""
 
 
 def preview(scene: Scene, booth: Booth, samples: int, clock) -> dict[str, np.ndarray]:
@@ -124,14 +121,14 @@ def _write_ply(part: Part, faces: np.ndarray, path: Path) -> None:
     path.write_bytes(head.encode() + vertex.tobytes() + face.tobytes())
 
 
-def memory() -> dict[str, np.ndarray]:
+def memory(count: int) -> dict[str, np.ndarray]:
     """Resident bytes of this process after each of many scenes with a twin each, in tiny pictures."""
     import psutil
     from damageland.sim.cycles import cycles_colour
 
     made = [bench_scene(name, views=2, side_px=32) for name in ("box", "tin")]
     process, held = psutil.Process(), []
-    for k in range(SCENES):
+    for k in range(count):
         scene, booth = made[k % 2]
         T = np.eye(4)
         T[:3, 3] = [0.0003 * k, 0, 0]
