@@ -47,6 +47,8 @@ class Options:
     equal: int
     """Sample count at which ours and stock are compared."""
     ours: tuple[Setting, ...]
+    memory: int
+    """Scenes that a worker makes."""
 
 
 @dataclass(frozen=True)
@@ -98,15 +100,19 @@ def fast_jobs(o: Options, scene: str) -> dict[str, Job]:
     return jobs
 
 
-def memory_job() -> Job:
-    return Job("memory", "all", 32, 2)
+SETTLED = 30
+"""Scenes after which a worker's memory should grow no more."""
+
+
+def memory_job(o: Options) -> Job:
+    return Job("memory", "all", 32, 2, o.memory)
 
 
 def all_jobs(o: Options) -> Iterator[Job]:
     """Every piece, in an order in which a run that ends early can show something."""
     for scene in o.scenes:
         yield from fast_jobs(o, scene).values()
-    yield memory_job()
+    yield memory_job(o)
     for scene in o.scenes:
         yield stock_job(o, scene, 0)
         yield stock_job(o, scene, o.equal)
@@ -230,9 +236,9 @@ def report_fast(o: Options, console: Console) -> None:
         )
     else:
         console.print("Mitsuba is not installed (pip install mitsuba): no comparison with it")
-    held = np.load(memory_job().file(o.keep))["held"]
-    grown = 100 * (held[-1] / held[29] - 1)
-    console.print(f"memory of a worker from scene 30 to scene {len(held)} (aim 5 %): {grown:+.1f} %")
+    held = np.load(memory_job(o).file(o.keep))["held"]
+    grown = 100 * (held[-1] / held[SETTLED - 1] - 1)
+    console.print(f"memory of a worker from scene {SETTLED} to scene {len(held)} (aim 5 %): {grown:+.1f} %")
 
 
 def _fast(o: Options, job: Job) -> tuple[float, float]:
@@ -254,9 +260,10 @@ def main() -> None:
     parser.add_argument("--side-px", type=int, default=512)
     parser.add_argument("--reference-samples", type=int, default=4096)
     parser.add_argument("--equal", type=int, default=16, help="sample count at which both are compared")
+    parser.add_argument("--memory-scenes", type=int, default=300, help="scenes that one worker makes, 31 or more")
     a = parser.parse_args()
     settings = tuple(dict.fromkeys([(a.equal, a.equal, 0.0), *OURS]))
-    o = Options(a.keep, tuple(a.scenes), a.side_px, a.views, a.reference_samples, a.equal, settings)
+    o = Options(a.keep, tuple(a.scenes), a.side_px, a.views, a.reference_samples, a.equal, settings, a.memory_scenes)
     console, jobs, start = Console(highlight=False), list(all_jobs(o)), time.monotonic()
     for done, job in enumerate(jobs):
         if time.monotonic() - start > 60 * a.minutes:

@@ -14,9 +14,6 @@ from render_scene import bench_scene
 REPEATS = 3
 DEPTH = 3
 """Mitsuba's longest path: camera, surface, one more surface, light; the preview follows reflections as far."""
-SCENES = 300
-SETTLED = 30
-"""Scenes after which a worker's memory should grow no more."""
 
 
 def preview(scene: Scene, booth: Booth, samples: int, clock) -> dict[str, np.ndarray]:
@@ -71,7 +68,8 @@ def _mitsuba_world(mi: Any, scene: Scene, booth: Booth, folder: Path) -> dict[st
             if len(faces):
                 path = folder / f"{k}_{m}.ply"
                 _write_ply(part, faces, path)
-                world[f"part{k}_{m}"] = {"type": "ply", "filename": str(path), "bsdf": _mitsuba_paint(mi, material)}
+                paint = _mitsuba_paint(mi, material)
+                world[f"part{k}_{m}"] = {"type": "ply", "filename": str(path), "flip_tex_coords": True, "bsdf": paint}
     for k, light in enumerate(booth.lights):
         T = light.T_world_light @ np.diag([light.size_m[0] / 2, light.size_m[1] / 2, 1.0, 1.0])
         T = T @ np.diag([1.0, -1.0, -1.0, 1.0])  # Mitsuba's rectangle shines along +z
@@ -84,16 +82,20 @@ def _mitsuba_world(mi: Any, scene: Scene, booth: Booth, folder: Path) -> dict[st
 
 
 def _mitsuba_paint(mi: Any, material: Material) -> dict[str, Any]:
-    def texture(pixels: np.ndarray, *, raw: bool) -> dict[str, Any]:
-        return {"type": "bitmap", "bitmap": mi.Bitmap(np.ascontiguousarray(pixels)), "raw": raw}
+    def texture(linear: np.ndarray) -> dict[str, Any]:
+        return {"type": "bitmap", "bitmap": mi.Bitmap(np.ascontiguousarray(linear, np.float32)), "raw": True}
 
     colour, rough = material.base_color_texture, material.metallic_roughness_texture
-    base = {"type": "rgb", "value": list(material.base_color)} if colour is None else texture(colour, raw=False)
+    base = (
+        {"type": "rgb", "value": list(material.base_color)}
+        if colour is None
+        else texture((colour / 255) ** 2.2 * material.base_color)
+    )
     factors: dict[str, Any] = {"roughness": max(material.roughness, 0.03), "metallic": material.metallic}
     if rough is not None:
         scaled = rough.astype(np.float32) / 255
-        factors["roughness"] = texture(np.maximum(scaled[..., 1:2] * material.roughness, 0.03), raw=True)
-        factors["metallic"] = texture(scaled[..., 2:3] * material.metallic, raw=True)
+        factors["roughness"] = texture(np.maximum(scaled[..., 1:2] * material.roughness, 0.03))
+        factors["metallic"] = texture(scaled[..., 2:3] * material.metallic)
     return {"type": "twosided", "bsdf": {"type": "principled", "base_color": base, "specular": 0.5, **factors}}
 
 
@@ -119,14 +121,14 @@ def _write_ply(part: Part, faces: np.ndarray, path: Path) -> None:
     path.write_bytes(head.encode() + vertex.tobytes() + face.tobytes())
 
 
-def memory() -> dict[str, np.ndarray]:
+def memory(count: int) -> dict[str, np.ndarray]:
     """Resident bytes of this process after each of many scenes with a twin each, in tiny pictures."""
     import psutil
     from damageland.sim.cycles import cycles_colour
 
     made = [bench_scene(name, views=2, side_px=32) for name in ("box", "tin")]
     process, held = psutil.Process(), []
-    for k in range(SCENES):
+    for k in range(count):
         scene, booth = made[k % 2]
         T = np.eye(4)
         T[:3, 3] = [0.0003 * k, 0, 0]

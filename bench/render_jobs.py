@@ -180,7 +180,7 @@ def fast(job: Job) -> dict[str, np.ndarray]:
     from render_scene import bench_scene
 
     if job.kind == "memory":
-        return render_fast.memory()
+        return render_fast.memory(job.samples)
     scene, booth = bench_scene(job.scene, views=job.views, side_px=job.side_px)
     if job.kind == "truth":
         return render_fast.truth(scene, booth, cpu_seconds)

@@ -573,10 +573,11 @@ def _render(
     denoise, cycles.use_denoising = cycles.use_denoising, False
     start = time.perf_counter()
     bpy.ops.render.render(write_still=True)
-    denoise_s = max(total_s - (time.perf_counter() - start), 0.0) if denoise else 0.0
+    plain_s = time.perf_counter() - start
     cycles.use_denoising = denoise
+    samples_s = plain_s - _sync_seconds(log.text())
     log.clear()
-    return pixels, (sync_s, total_s - sync_s - denoise_s, denoise_s, read_s)
+    return pixels, (sync_s, samples_s, max(total_s - plain_s, 0.0) if denoise else 0.0, read_s)
 
 
 def _read_exr(bpy: Any, path: Path, height: int, width: int) -> Float32[np.ndarray, "h w 3"]:
