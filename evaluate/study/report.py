@@ -163,6 +163,12 @@ def _limits(spec: StudySpec, reals: Reals, cells: Cells) -> list[str]:
             "Pretend real: the set this was measured on was rendered, in another booth, and stands in for photographs. "
             "What is said here holds for the change of booth alone, and says nothing about real photographs.",
         )
+    shared = [kind for kind in ("product", "session", "group") if kind not in spec.split.links]
+    if shared:
+        sentences.append(
+            f"Captures of one {' or '.join(shared)} may lie in several parts (`split.links`), so the test may know "
+            "what training saw."
+        )
     masks = "were learned from where there were any" if spec.real_masks else "were not learned from"
     sentences.append(f"Masks of damage on {reals.called} captures {masks}.")
     return sentences
