@@ -23,6 +23,7 @@ from .cards import Card, Rendered, card_table, cards
 from .distance import foretold
 from .figures import draw_curves, draw_differences
 from .reals import Reals
+from .samples import Shelf, worst
 from .spec import StudySpec
 from .table import FIGURES, HEADINGS, RATES, Cell, read_cells
 from .verdict import Cells, Difference, claims, explanations, multiplier_sentence, multipliers, signed, verdict
@@ -52,7 +53,8 @@ def write_report(
         _measured_on(spec, reals, counted),
     ]
     foretells = foretold(gaps, cells, spec.headline)
-    html = _render(spec, reals, arms, counted, cells, asked, explained, told, gaps, foretells, lead, command)
+    shelves = worst(spec, reals, arms, cells, out)
+    html = _render(spec, reals, arms, counted, cells, asked, explained, told, gaps, foretells, shelves, lead, command)
     results = {
         "verdict": lead[0],
         "multiplier": lead[1],
@@ -185,6 +187,7 @@ def _render(
     told: Sequence[Card],
     gaps: Sequence[Gap],
     foretells: str,
+    shelves: Sequence[Shelf],
     lead: Sequence[str],
     command: str,
 ) -> str:
@@ -216,6 +219,7 @@ def _render(
         cards=told,
         gaps=gaps,
         foretells=foretells,
+        shelves=shelves,
         limits=_limits(spec, reals, cells),
         provenance=_provenance(spec, reals, counted, command),
     )
