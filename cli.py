@@ -595,6 +595,46 @@ def tune(step: Positional[Literal["density"]]) -> None:
     assert step, "main() hands the steps to their own commands"
 
 
+def challenge(
+    data: Positional[str],
+    *,
+    out: Path,
+    submissions: Path | None = None,
+    own: bool = False,
+    models: tuple[Path, ...] = (),
+    seed: int = 0,
+) -> None:
+    """Make a challenge of a rendered data set: tables for those who enter, and a page that ranks what they sent.
+
+    Who enters writes a prediction file for the test split's queries. One that is wrong is told apart from a bad one;
+    entries that figures cannot tell apart share a rank. docs/challenge.md has the tasks and the form of an entry.
+
+    Example: damageland challenge runs/demo --out runs/challenge --submissions sent --own
+
+    Args:
+        data: A folder or URL that `damageland render` filled.
+        out: Folder for tables/, our own entries in own/, and leaderboard.html, .csv and .parquet.
+        submissions: Folder of prediction files, or of folders with predictions.csv and about.yaml.
+        own: Make entries of our own: a trivial cue, and gradient boosting on the tables alone.
+        models: Folders of trained models to enter besides.
+        seed: Seed of the bootstrap.
+    """
+    from .evaluate.challenge.board import rank_all
+    from .evaluate.challenge.own import write_own
+    from .evaluate.challenge.page import write_board
+    from .evaluate.challenge.tables import write_tables
+
+    if models and not own:
+        raise DamagelandError("--models enter with our own entries: add --own.")
+    write_tables(data, out / "tables")
+    print(f"{out / 'tables'}: what may be learned from, and sample_submission.csv")
+    folders = ([write_own(data, out / "own", models)[0].parents[1]] if own else []) + (
+        [submissions] if submissions else []
+    )
+    if folders:
+        print(f"{write_board(rank_all(folders, data, seed=seed), data, out)}: open it in a browser.")
+
+
 COMMANDS = {
     "render": render,
     "preview": preview,
@@ -605,6 +645,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "score": score,
     "study": study,
+    "challenge": challenge,
     "identify": identify,
     "feedback": feedback,
     "studio": studio,

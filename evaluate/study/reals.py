@@ -1,6 +1,6 @@
 """The real set of a study: read from anywhere, split so that nothing is shared, and drawn from in nested subsets."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -83,7 +83,7 @@ def _rendered(source: str) -> Sources:
     def captures() -> Iterable[Capture]:
         for capture in read_captures(source, roles=("query",)):
             views = tuple(replace(view, item=None, part=None) for view in capture.views)
-            yield replace(capture, views=views, twin_id=None, split=None)
+            yield replace(capture, views=views, twin_id=None, split=None, session=None)
 
     return captures, lambda: read_captures(source, roles=("reference",)), as_store(source).name
 
@@ -99,7 +99,7 @@ def _photographed(source: str, layout: str | None) -> Sources:
 
 def split_rows(captures: Sequence[Capture], shares: SplitSpec, seed: int, where: str) -> tuple[RealRow, ...]:
     """Give each capture its part: as its table says, or by lot among units that share no product, session or group."""
-    units = find_units(captures)
+    units = find_units(captures, shares.links)
     if all(capture.split in NAMED_SPLITS for capture in captures):
         parts: dict[str, Part] = {capture.capture_id: NAMED_SPLITS[capture.split or ""] for capture in captures}
         _require_apart(captures, units, parts, where)
@@ -109,7 +109,7 @@ def split_rows(captures: Sequence[Capture], shares: SplitSpec, seed: int, where:
     return tuple(_row(capture, parts[capture.capture_id], units[capture.capture_id]) for capture in captures)
 
 
-def find_units(captures: Iterable[Capture]) -> dict[str, str]:
+def find_units(captures: Iterable[Capture], kinds: Collection[str] = ("product", "session", "group")) -> dict[str, str]:
     """Name of the unit of each capture: what hangs together by product, session or group is one unit."""
     above: dict[str, str] = {}
 
@@ -124,7 +124,7 @@ def find_units(captures: Iterable[Capture]) -> dict[str, str]:
     for capture in captures:
         links = (("product", capture.item_identifier), ("session", capture.session), ("group", capture.group))
         for kind, value in links:
-            if value:
+            if value and kind in kinds:
                 a, b = sorted((root(f"capture {capture.capture_id}"), root(f"{kind} {value}")))
                 above[b] = a
     return {capture.capture_id: root(f"capture {capture.capture_id}") for capture in captures}
@@ -196,7 +196,8 @@ def _require_classes(reals: Reals) -> None:
             raise DamagelandError(
                 f"{reals.source}: no {kind} capture in the {part} part. The set has {len(reals.rows)} labelled "
                 f"captures in {units} units that share no product, session or group; training and test need both "
-                "classes, thresholds intact captures of their own. Add captures, or name splits in its table"
+                "classes, thresholds intact captures of their own. Add captures, name splits in its table, or leave "
+                "sessions out of `split.links` where all captures come from a few of them"
             )
 
 

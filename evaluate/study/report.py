@@ -23,6 +23,7 @@ from .cards import Card, Rendered, card_table, cards
 from .distance import foretold
 from .figures import draw_curves, draw_differences
 from .reals import Reals
+from .samples import Shelf, worst
 from .spec import StudySpec
 from .table import FIGURES, HEADINGS, RATES, Cell, read_cells
 from .verdict import Cells, Difference, claims, explanations, multiplier_sentence, multipliers, signed, verdict
@@ -52,7 +53,8 @@ def write_report(
         _measured_on(spec, reals, counted),
     ]
     foretells = foretold(gaps, cells, spec.headline)
-    html = _render(spec, reals, arms, counted, cells, asked, explained, told, gaps, foretells, lead, command)
+    shelves = worst(spec, reals, arms, cells, out)
+    html = _render(spec, reals, arms, counted, cells, asked, explained, told, gaps, foretells, shelves, lead, command)
     results = {
         "verdict": lead[0],
         "multiplier": lead[1],
@@ -163,6 +165,12 @@ def _limits(spec: StudySpec, reals: Reals, cells: Cells) -> list[str]:
             "Pretend real: the set this was measured on was rendered, in another booth, and stands in for photographs. "
             "What is said here holds for the change of booth alone, and says nothing about real photographs.",
         )
+    shared = [kind for kind in ("product", "session", "group") if kind not in spec.split.links]
+    if shared:
+        sentences.append(
+            f"Captures of one {' or '.join(shared)} may lie in several parts (`split.links`), so the test may know "
+            "what training saw."
+        )
     masks = "were learned from where there were any" if spec.real_masks else "were not learned from"
     sentences.append(f"Masks of damage on {reals.called} captures {masks}.")
     return sentences
@@ -179,6 +187,7 @@ def _render(
     told: Sequence[Card],
     gaps: Sequence[Gap],
     foretells: str,
+    shelves: Sequence[Shelf],
     lead: Sequence[str],
     command: str,
 ) -> str:
@@ -210,6 +219,7 @@ def _render(
         cards=told,
         gaps=gaps,
         foretells=foretells,
+        shelves=shelves,
         limits=_limits(spec, reals, cells),
         provenance=_provenance(spec, reals, counted, command),
     )

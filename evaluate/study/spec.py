@@ -36,6 +36,9 @@ class SplitSpec(BaseModel):
     """The pool that the k real captures are drawn from."""
     calibration: float = Field(default=0.15, gt=0, lt=1)
     """Of its intact captures come the thresholds."""
+    links: tuple[Literal["product", "session", "group"], ...] = ("product", "session", "group")
+    """What captures of two parts must not share. Leave sessions out where all captures come from a few of them; the
+    report says so."""
 
     @model_validator(mode="after")
     def _leave_some(self) -> "SplitSpec":
