@@ -147,6 +147,8 @@ def test_weights_are_those_of_the_recipe_that_is_written(parts):
     struck = [(crush & (sites == site)).sum() for site in ("rim", "side")]
     ratio = weights[inside & (sites == "rim")].sum() / weights[inside & (sites == "side")].sum()
     assert ratio == pytest.approx(0.25 * struck[0] / struck[1])
+    narrow = replace(problem, pool=replace(pool, strength=np.full(len(pool.strength), 0.1)))
+    assert weigh(narrow, parameters).sum() == 0  # of crushes at 0.2 and above this pool knows nothing
     written = {spec["generator"]: spec for spec in damages_of(plan.recipe, parameters)}
     assert written["crush"]["strength"] == [round(low, 3), round(high, 3)] and written["crush"]["weight"] == 0.3
     assert written["crush"]["config"]["round_sites"]["rim"] == pytest.approx(0.22 * 0.25, abs=1e-4)
