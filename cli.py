@@ -586,11 +586,12 @@ def studio(
         page.close()
 
 
-def tune(step: Positional[Literal["density"]]) -> None:
+def tune(step: Positional[Literal["density", "render-next"]]) -> None:
     """Fit damages to real data; each step has its own --help: `damageland tune density --help`.
 
     Args:
         step: density: weights, strengths and sites of a recipe's damages by real masks; trains nothing.
+            render-next: more of the damages on which a model errs.
     """
     assert step, "main() hands the steps to their own commands"
 

@@ -25,7 +25,7 @@ from damageland.studio.tune.density import (
 )
 from damageland.studio.tune.measures import measure_view, observe
 from damageland.studio.tune.pool import pool_of, pool_plan, read_base
-from damageland.studio.tune.run import tune_density
+from damageland.studio.tune.run import render_next, tune_density
 from damageland.studio.tune.search import LOG, best_of, read_log, search
 from scipy.stats import wasserstein_distance
 
@@ -147,6 +147,8 @@ def test_weights_are_those_of_the_recipe_that_is_written(parts):
     struck = [(crush & (sites == site)).sum() for site in ("rim", "side")]
     ratio = weights[inside & (sites == "rim")].sum() / weights[inside & (sites == "side")].sum()
     assert ratio == pytest.approx(0.25 * struck[0] / struck[1])
+    narrow = replace(problem, pool=replace(pool, strength=np.full(len(pool.strength), 0.1)))
+    assert weigh(narrow, parameters).sum() == 0  # of crushes at 0.2 and above this pool knows nothing
     written = {spec["generator"]: spec for spec in damages_of(plan.recipe, parameters)}
     assert written["crush"]["strength"] == [round(low, 3), round(high, 3)] and written["crush"]["weight"] == 0.3
     assert written["crush"]["config"]["round_sites"]["rim"] == pytest.approx(0.22 * 0.25, abs=1e-4)
@@ -237,3 +239,28 @@ def test_what_cannot_be_fitted_is_one_clear_error(tmp_path, case, words):
             tmp_path / "base.yaml", str(tmp_path / "real"), tmp_path / "out", pool=str(tmp_path / "pool"),
             pool_captures=20, trials=2, workers=1, seed=0,
         )  # fmt: skip
+
+
+def test_what_the_model_misses_is_rendered_more(tmp_path):
+    """Strong scratches that are missed come more often next; the rest keeps its order, and the recipe renders."""
+    (tmp_path / "base.yaml").write_text(RECIPE)
+    (tmp_path / "data").mkdir()
+    captures = draw_set(120, 0.5, {"crush": (0, 1), "scuff": (0, 1)}, 0.5, 5)
+    held = [replace(c, split="train" if k < 20 else "test") for k, c in enumerate(captures)]
+    write_shard(shard_path(tmp_path / "data", 0), held)
+    missed = {
+        c.capture_id: c.damages[0].generator == "scuff" and c.damages[0].parameters["strength"] > 0.5 for c in held
+    }
+    table = tmp_path / "mine.csv"
+    table.write_text("capture_id,pred\n" + "".join(f"{name},{0.1 if m else 0.9}\n" for name, m in missed.items()))
+    told, trained = render_next(
+        tmp_path / "base.yaml", str(tmp_path / "data"), table, tmp_path / "next.yaml", bins=2, keep=0.3
+    )
+    assert trained == 20 and told.splitlines()[1].startswith("scuff      0.50–1.00")
+    made = {(d.generator, d.strength): d.weight for d in read_plan(tmp_path / "next.yaml").recipe.damages}
+    assert sum(made.values()) == pytest.approx(1, abs=1e-3)
+    assert made[("scuff", (0.5, 1.0))] > 0.4 > 0.25 > made[("crush", (0.5, 1.0))] > 0.3 * 0.25
+    with pytest.raises(DamagelandError, match="outside the training split"):
+        table.write_text("capture_id,pred\n" + "".join(f"{c.capture_id},0.5\n" for c in held[:20]))
+        render_next(tmp_path / "base.yaml", str(tmp_path / "data"), table, tmp_path / "n.yaml", bins=2, keep=0.3)
+    assert not (tmp_path / "n.yaml").exists()

@@ -53,4 +53,42 @@ def density(
     print(f"{out / 'recipe.yaml'}: the tuned recipe. {out / 'report.html'}: the transfer card.")
 
 
-STEPS = {"density": density}
+def render_next(
+    recipe: Positional[Path],
+    *,
+    data: str,
+    predictions: Path,
+    out: Path,
+    bins: int = 4,
+    keep: float = 0.3,
+) -> None:
+    """Write the recipe to render next: more of the damages on which a model errs, at the recipe's own densities.
+
+    Take the recipe that `tune density` wrote, and real captures have their say in it too.
+
+    Example: damageland tune render-next runs/tuned/recipe.yaml --data runs/demo --predictions mine.csv --out next.yaml
+
+    Args:
+        recipe: Recipe YAML whose damages are weighed anew, range by range of strength.
+        data: A rendered data set (folder or URL) of held-out captures.
+        predictions: Table capture_id,pred of a model on them; captures of the training split are left out.
+        out: The next recipe (.yaml).
+        bins: Ranges of strength per generator, from 0 to 1.
+        keep: Share of the next recipe that stays as the recipe has it.
+    """
+    from .run import render_next as write_next
+
+    if not 1 <= bins <= 20:
+        raise DamagelandError(f"--bins {bins}: expected 1 to 20.")
+    if not 0 <= keep <= 1:
+        raise DamagelandError(f"--keep {keep}: expected a share between 0 and 1.")
+    if out.suffix.lower() not in (".yaml", ".yml") or not out.parent.is_dir():
+        raise DamagelandError(f"--out {out}: expected a name that ends in .yaml, in a folder that exists.")
+    table, trained = write_next(recipe, data, predictions, out, bins=bins, keep=keep)
+    print(table)
+    if trained:
+        print(f"{trained} captures of the training split were left out.")
+    print(f"{out}: render it with `damageland render {out} --out FOLDER`.")
+
+
+STEPS = {"density": density, "render-next": render_next}

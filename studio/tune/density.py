@@ -91,11 +91,14 @@ def strengths(parameters: Parameters, generator: str) -> tuple[float, float]:
 
 
 def weigh(problem: Problem, parameters: Parameters) -> Float[np.ndarray, " n"]:
-    """Weight of each capture of the pool as a recipe with these parameters would draw it; they sum to 1."""
+    """Weight of each capture of the pool as a recipe with these parameters would draw it; they sum to 1.
+
+    All are 0 where the pool shows nothing of what some generator is asked for: nobody knows how that would measure.
+    """
     pool = problem.pool
     generators, sites, families = np.array(pool.generator), np.array(pool.site), np.array(pool.family)
     total = np.zeros(len(generators))
-    for name in {one.name.partition(".")[0] for one in problem.ranges}:
+    for name in dict.fromkeys(one.name.partition(".")[0] for one in problem.ranges):
         own = generators == name
         low, high = strengths(parameters, name)
         inside = own & (pool.strength >= low) & (pool.strength <= high)
@@ -103,9 +106,10 @@ def weigh(problem: Problem, parameters: Parameters) -> Float[np.ndarray, " n"]:
         for family in sorted(set(pool.family)):  # sites change where a product is struck, not which products there are
             of_family = own & (families == family)
             weight += _by_site(sites, of_family, of_family & inside, _factors(parameters, name))
-        if weight.sum() > 0:
-            total += parameters.get(f"{name}.weight", 1.0) * weight / weight.sum()
-    return total / total.sum() if total.sum() > 0 else total
+        if weight.sum() == 0:
+            return np.zeros(len(generators))
+        total += parameters.get(f"{name}.weight", 1.0) * weight / weight.sum()
+    return total / total.sum()
 
 
 def _factors(parameters: Parameters, generator: str) -> dict[str, float]:

@@ -106,11 +106,15 @@ def pool_of(captures: Sequence[Capture], source: str = "the pool") -> Pool:
     )  # fmt: skip
 
 
-def changed_recipe(path: Path, out: Path, name: str, damages: list[dict[str, Any]]) -> str:
-    """Text of a recipe with other damages, whose files are found from where it will stand; it is known to be sound."""
+def changed_recipe(path: Path, out: Path, name: str, damages: list[dict[str, Any]], *, aim: bool = False) -> str:
+    """Text of a recipe with other damages, whose files are found from where it will stand; it is known to be sound.
+
+    ``aim`` keeps the severities that it asks for, if it does.
+    """
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
     data |= {"name": name, "damages": damages}
-    data.pop("severity_shares", None)  # strengths are fitted as they are drawn; aiming at shares would undo it
+    if not aim:
+        data.pop("severity_shares", None)  # strengths are fitted as they are drawn; aiming at shares would undo it
     here = os.path.relpath(path.absolute().parent, out.absolute())
     booth = str(data.get("booth", "demo"))
     if not (ASSETS / "booths" / f"{booth}.yaml").is_file():

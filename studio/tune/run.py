@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...evaluate.adapters.table import find_real_sets
+from ...evaluate.predictions import read_predictions
 from ...sim.capture import Capture
 from ...sim.errors import DamagelandError
 from ...sim.files import write_atomic
@@ -14,6 +15,7 @@ from .card import make_card, split_groups, write_card
 from .density import damages_of, make_problem, parameters_of
 from .measures import observe
 from .pool import changed_recipe, read_base, read_pool, render_pool
+from .rendernext import judged, next_damages, plan_bins, table_of
 from .search import best_of, search
 
 RECIPE = "recipe.yaml"
@@ -25,6 +27,20 @@ def read_targets(source: str) -> Iterable[Capture]:
     if "://" in source or (path.is_dir() and any(path.glob("shard-*.tar"))):
         return read_captures(source, roles=("query",))
     return (capture for one in find_real_sets(path) for capture in one.read().of(("query",)))
+
+
+def render_next(recipe: Path, data: str, predictions: Path, out: Path, *, bins: int, keep: float) -> tuple[str, int]:
+    """Write the next recipe; return the table of its bins, and how many captures of training were left out."""
+    plan = read_base(recipe)
+    rows = read_predictions(predictions).rows
+    captures = read_captures(data, roles=("query",))
+    seen, trained = judged(captures, {name: row.pred for name, row in rows.items()})
+    planned = plan_bins(plan.recipe, seen, bins=bins, keep=keep)
+    name = plan.recipe.name.removesuffix("-next") + "-next"
+    text = changed_recipe(recipe, out.parent, name, next_damages(plan.recipe, planned), aim=True)
+    write_atomic(out, text)
+    read_base(out)
+    return table_of(planned), trained
 
 
 def tune_density(
