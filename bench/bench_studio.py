@@ -61,7 +61,7 @@ def measure(name: str, choices: Choices, folder: Path) -> str:
     keeper = Keeper()
     try:
         one_move(keeper, choices, folder)
-        time.sleep(12)  # solvers are warmed while nobody asks
+        time.sleep(6)  # the solver is warmed while nobody asks
         found = [one_move(keeper, _at(choices, strength), folder) for strength in STRENGTHS]
     finally:
         keeper.close()

@@ -102,6 +102,7 @@ class Photoreal:
         self._bar = gui.add_progress_bar(0, visible=False)
         self._text = gui.add_markdown("Blender's Cycles, in the background: the page goes on.")
         self._images: list[viser.GuiImageHandle] = []
+        self._holder = gui.add_folder(None)
 
     def _start(self) -> None:
         self.stop()
@@ -135,7 +136,9 @@ class Photoreal:
         self._images = []
         for k, view in enumerate(progress.captures[0].views if progress.captures else ()):
             pair = [capture.views[k].rgb for capture in progress.captures]
-            self._images.append(self._gui.add_image(np.concatenate(pair, axis=1), label=view.camera, jpeg_quality=90))
+            with self._holder:
+                image = self._gui.add_image(np.concatenate(pair, axis=1), label=view.camera, jpeg_quality=90)
+            self._images.append(image)
 
 
 class Beside:

@@ -25,7 +25,7 @@ from .stages import Kept, Tell, Twin, draw_cells, look
 from .told import Ended, Failed, Told
 
 IDLE_S = 0.4
-"""Solvers are warmed when nothing was asked for so long."""
+"""The solvers in use are warmed when nothing was asked for so long."""
 PRELOAD = ["damageland.studio.keeper"]
 
 
@@ -119,12 +119,14 @@ def _keep(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the page's process decides when to end
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     cv2.setNumThreads(1)  # a forked child has none of its parent's threads
-    from .warm import warm_steps
+    from .warm import warm
 
-    kept, child, warm = Kept(), None, warm_steps()
+    kept, child = Kept(), None
+    cold: list[str] = []
+    warmed: set[str] = set()
     try:
         while True:
-            ready = wait([pipe, *([child.pipe] if child else [])], IDLE_S if warm and child is None else None)
+            ready = wait([pipe, *([child.pipe] if child else [])], IDLE_S if cold and child is None else None)
             if pipe in ready:
                 if child is not None:
                     child.kill()
@@ -133,15 +135,24 @@ def _keep(pipe: Connection) -> None:
                 if job is None:
                     return
                 child = _start(job, kept, pipe)
+                cold = [name for name in _damages(job) if name not in warmed]
             elif child is not None:
                 child = _relay(child, kept, pipe)
-            elif warm:
-                warm.pop(0)()
+            elif cold:
+                warmed.add(cold[0])
+                warm(cold.pop(0))
     except (EOFError, OSError):  # the page's process is gone
         return
     finally:
         if child is not None:
             child.kill()
+
+
+def _damages(job: Job) -> list[str]:
+    """The solvers that a job uses."""
+    recipe = job.plans[0].recipe
+    strikes = [strike for spec in recipe.damages for strike in (spec, *spec.then)] if recipe.damaged_share else []
+    return [strike.generator for strike in strikes]
 
 
 def _latest(pipe: Connection) -> Job | None:

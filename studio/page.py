@@ -11,6 +11,7 @@ import viser
 from ..sim.errors import DamagelandError
 from ..sim.files import write_atomic
 from .choices import Choices, plan_of, recipe_of, save_recipe
+from .easel import Easel
 from .extras import Beside, Photoreal, Sheets
 from .history import History
 from .keeper import Keeper
@@ -63,9 +64,16 @@ class Page:
             self.photoreal = Photoreal(gui, self)
         with results.add_tab("Real"):
             self.beside = Beside(gui, self)
+        with results.add_tab("Annotate"):
+            self.easel = Easel(gui, self)
         self.view = View3D(self.client.scene)
-        self.client.camera.position, self.client.camera.look_at = EYE_M, LOOK_M
         self.client.camera.near = 0.005
+        self.look_at_item()
+
+    def look_at_item(self) -> None:
+        """Put the view's camera before the item."""
+        self.client.camera.position, self.client.camera.look_at = EYE_M, LOOK_M
+        self.view.redraw()
 
     def _show_as(self, mode: Mode) -> None:
         self.gallery.mode = mode

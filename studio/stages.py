@@ -34,6 +34,8 @@ COARSE_PX, CELL_PX = 96, 128
 """Width of the first glance, side of a picture on a contact sheet."""
 CLEAR, CLEAR_OPACITY = 0.5, 0.3
 """Materials that pass more light than this are drawn this faint."""
+NO_DEPTH = 232
+"""Grey in place of the depth of a camera that gives none."""
 TRUTH = ("depth.png", "item.png", "part.png", "damage.png")
 NOUGHT_M2 = 1e-13
 """A face smaller than this has no area."""
@@ -148,9 +150,11 @@ def _capture(plan: Plan, composed: Composed, scene: Scene, colour, gains: Mappin
 
 def _shot(view: View, twin: View | None) -> Shot:
     assert view.item is not None and view.damage is not None
-    depth = view.depth if view.depth is not None else np.zeros(view.rgb.shape[:2])
     masks = tint_labels(view.rgb, view.item, view.damage)
-    return Shot(view.camera, view.rgb, None if twin is None else twin.rgb, tint_depth(depth), 1000.0 * depth, masks)
+    other = None if twin is None else twin.rgb
+    if view.depth is None:
+        return Shot(view.camera, view.rgb, other, np.full_like(view.rgb, NO_DEPTH), np.zeros(view.rgb.shape[:2]), masks)
+    return Shot(view.camera, view.rgb, other, tint_depth(view.depth), 1000.0 * view.depth, masks)
 
 
 def glance(plan: Plan, composed: Composed) -> Pictures:

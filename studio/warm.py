@@ -1,10 +1,8 @@
-"""Use every solver once while nobody waits: compiled kernels take a second or more to load, and forks share them."""
+"""Use a solver once while nobody waits: compiled kernels take a second or more to load, and forks share them."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 
-from ..generators.damage.outcome import UnsolvedError
 from ..generators.damage.subject import Subject
 from ..generators.damage.table import DAMAGES, do_damage
 from ..generators.design import Design
@@ -18,21 +16,14 @@ EXAMPLES = ("tin", "folding_carton", "standup_pouch", "pet_bottle", "blister_pac
 GENTLE = 0.3
 
 
-def warm_steps() -> list[Callable[[], None]]:
-    """One step per damage."""
-    return [_step(name) for name in DAMAGES]
-
-
-def _step(name: str) -> Callable[[], None]:
-    def run() -> None:
-        for family in EXAMPLES:
-            product = _example(family)
-            if DAMAGES[name].applies(product):
-                with suppress(UnsolvedError, DamagelandError):
-                    do_damage(name, Subject(product), DAMAGES[name].config(), GENTLE, generator_for(0, 0, name))
-                return
-
-    return run
+def warm(name: str) -> None:
+    """Do a damage gently to some product that it applies to."""
+    for family in EXAMPLES:
+        product = _example(family)
+        if DAMAGES[name].applies(product):
+            with suppress(DamagelandError):  # what came of it is of no interest
+                do_damage(name, Subject(product), DAMAGES[name].config(), GENTLE, generator_for(0, 0, name))
+            return
 
 
 @cache

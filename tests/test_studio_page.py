@@ -10,10 +10,14 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import yaml
+from damageland.evaluate.folder import read_folder
 from damageland.generators.recipe import read_plan
 from damageland.generators.shoot import render_shard
 from damageland.studio.choices import Choices, Step, save_preset
@@ -47,9 +51,14 @@ class Site:
     folder: Path
     browser: object
 
+    @cached_property
+    def first(self):
+        """A page that all tests share: opening one takes seconds."""
+        return self.open()
+
     def open(self):
         """A page in a browser of its own."""
-        page = self.browser.new_context(viewport={"width": 1100, "height": 720}).new_page()
+        page = self.browser.new_context(viewport={"width": 1000, "height": 640}).new_page()
         page.goto(self.url)
         settled(page)
         return page
@@ -117,7 +126,7 @@ def value(page, label: str) -> str:
 
 def test_page_shows_what_the_saved_recipe_renders(site: Site, tmp_path: Path):
     """A slider changes mesh, pictures and measures; undo goes back; the recipe renders the same truth, to the byte."""
-    page = site.open()
+    page = site.first
     before = seen(page)
     row(page, "strength").get_by_role("slider").first.press("End")
     settled(page, 2)
@@ -139,12 +148,30 @@ def test_page_shows_what_the_saved_recipe_renders(site: Site, tmp_path: Path):
     page.get_by_role("button", name="Undo").click()
     settled(page, 3)
     assert before[1] == seen(page)[1]
-    page.context.close()
 
 
-def test_browsers_are_apart_and_may_leave(site: Site):
-    """Each has its own state; one that leaves in mid-render harms no other, and finds its work when it comes back."""
-    first, second = site.open(), site.open()
+def draw_a_region(page, photo: Path) -> None:
+    """Upload a photograph and click the corners of a region round its middle."""
+    page.get_by_role("tab", name="Annotate").click()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Photograph …").last.click()
+    chooser.value.set_files(photo)
+    page.get_by_text("No region").wait_for(timeout=WAIT_MS)
+    page.wait_for_timeout(1000)  # the camera goes there
+    canvas = page.locator("canvas").first.bounding_box()
+    x, y = canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 2
+    for k, (right, down) in enumerate(((-30, -20), (30, -20), (30, 20), (-30, 20))):
+        page.mouse.click(x + right, y + down)
+        page.get_by_text(f"Outline of {k + 1} corners").wait_for(timeout=WAIT_MS)
+    page.get_by_role("button", name="Close polygon").click()
+    page.get_by_text("polygon of 4").wait_for(timeout=WAIT_MS)
+    page.get_by_role("button", name="Save drawing").click()
+    page.get_by_text("Saved in").wait_for(timeout=WAIT_MS)
+
+
+def test_browsers_are_apart_and_may_leave(site: Site, tmp_path: Path):
+    """Each has its own state; one that leaves in mid-render harms none and finds its work again; drawings read back."""
+    first, second = site.first, site.open()
     move(second, "strength", "0.9")
     second.get_by_text("Move 2").wait_for(timeout=WAIT_MS)
     second.goto("about:blank")  # the browser leaves while the worker renders
@@ -152,7 +179,7 @@ def test_browsers_are_apart_and_may_leave(site: Site):
     (site.folder / "presets" / "old.yaml").write_text(kept.replace("version: 1", "version: 0"))
     assert value(first, "strength") == "0.3"
     move(first, "strength", "0.5")
-    settled(first, 2)
+    settled(first, 4)
     second.goto(site.url)
     settled(second)
     assert [value(page, "strength") for page in (first, second)] == ["0.5", "0.9"]
@@ -162,3 +189,11 @@ def test_browsers_are_apart_and_may_leave(site: Site):
     second.get_by_role("button", name="Load preset").click()
     second.get_by_text("preset of version 0").wait_for(timeout=WAIT_MS)
     assert value(second, "strength") == "0.9"
+    photo = tmp_path / "Tin 1.png"
+    cv2.imwrite(str(photo), np.full((60, 80, 3), 128, np.uint8))
+    draw_a_region(second, photo)
+    (capture,) = read_folder(site.folder / "annotations" / "me")
+    rows, columns = np.nonzero(capture.views[0].damage)
+    assert (capture.capture_id, capture.defect, tuple(capture.defect_types)) == ("tin-1", True, ("deformation",))
+    assert pytest.approx((rows.mean(), columns.mean()), abs=1.5) == (30, 40)
+    assert pytest.approx(np.ptp(columns) / np.ptp(rows), abs=0.25) == 1.5
