@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from .booth import Booth, Camera
 from .rays import beyond, cast
 from .scene import Scene
+from .shading import add_lamp, mirror, step_on, surroundings, towards_lamp
 from .truth import pixel_rays
 from .world import (
     F0,
@@ -85,7 +86,7 @@ class _Throw:
     def uniform(self) -> Float[np.ndarray, " n"]:
         """Draw evenly from [0, 1)."""
         shift = np.float32(self.dice.step * next(self.strides) % 1.0)
-        return (self.rng.random(self.dice.count, np.float32)[self.dice.pixel] + shift) % np.float32(1)
+        return step_on(self.rng.random(self.dice.count, np.float32), self.dice.pixel, shift)
 
     def sphere(self) -> Float[np.ndarray, "n 3"]:
         """Draw evenly from the unit sphere."""
@@ -146,25 +147,18 @@ def _lamps(
 ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
     """What the area lights send: irradiance over pi, and gloss before Fresnel (GGX; Walter et al., 2007)."""
     matt, gloss = np.zeros((len(s.at), 3), np.float32), np.zeros((len(s.at), 3), np.float32)
-    alpha2 = s.roughness**4
+    at, normal, view, roughness = single(s.at), single(s.normal), single(view), single(s.roughness)
     for light in world.lights:
         T, radiance = single(light.T_world_light), np.array(light.radiance, np.float32)
-        a, b = ((throw.uniform() - np.float32(0.5)) * np.float32(side) for side in light.size_m)
-        to = T[:3, 3] + a[:, None] * T[:3, 0] + b[:, None] * T[:3, 1] - s.at
-        squared = np.einsum("ij,ij->i", to, to)
-        unit = to / np.sqrt(squared)[:, None]
-        facing = np.clip(np.einsum("ij,ij->i", unit, s.normal), 0, None)
-        form = facing * np.clip(unit @ T[:3, 2], 0, None) * light.size_m[0] * light.size_m[1] / squared
-        arrives = np.ones((len(s.at), 1 if world.see_through is None else 3), np.float32)
+        width, height = (np.float32(side) for side in light.size_m)
+        to, form = towards_lamp(at, normal, throw.uniform(), throw.uniform(), T, width, height)
+        arrives = np.ones((len(at), 1 if world.see_through is None else 3), np.float32)
         if shadows:
             lit = (form > 1e-6) & (s.clear < NEARLY_CLEAR)
-            arrives[lit] = light_through(world, s.at[lit], to[lit], np.full(int(lit.sum()), 0.999))
-        matt += form[:, None] * arrives * (radiance / np.float32(np.pi))
-        half = to_unit(unit + view)
-        spread = np.clip(np.einsum("ij,ij->i", half, s.normal), 0, 1) ** 2 * (alpha2 - 1) + 1
-        peak = alpha2 / (np.pi * spread**2)
-        shine = np.where(s.roughness > SHARP, form * peak / (4 * np.maximum(facing, 0.1)), np.float32(0))
-        gloss += np.minimum(shine[:, None] * arrives * radiance, FIREFLY)
+            arrives[lit] = light_through(world, at[lit], to[lit], np.full(int(lit.sum()), 0.999))
+        add_lamp(
+            matt, gloss, to, form, arrives, normal, view, roughness, radiance, np.float32(SHARP), np.float32(FIREFLY)
+        )
     return matt, gloss
 
 
@@ -175,7 +169,7 @@ def _hemisphere(normal: Float[np.ndarray, "n 3"], throw: _Throw) -> Float[np.nda
 
 def _ambient(world: World, s: Surface, throw: _Throw, *, shadows: bool) -> Float[np.ndarray, "n 3"]:
     """Irradiance over pi from the surroundings, with occlusion."""
-    ambient = np.maximum(_sh(s.normal) @ world.irradiance, np.float32(0))
+    ambient = surroundings(single(s.normal), world.irradiance)
     if shadows:
         way, at = _hemisphere(s.normal, throw), s.clear < NEARLY_CLEAR
         arrives = light_through(world, s.at[at], way[at], np.full(int(at.sum()), 0.5))
@@ -185,19 +179,9 @@ def _ambient(world: World, s: Surface, throw: _Throw, *, shadows: bool) -> Float
 
 
 def _reflected_directions(s: Surface, directions, throw: _Throw):
-    """One GGX half vector per hit (Walter et al., 2007), and the cosine towards it."""
-    view = -to_unit(directions)
-    alpha = s.roughness**2
-    u, phi = np.float32(LOBE) * throw.uniform(), np.float32(2 * np.pi) * throw.uniform()
-    tangent = alpha * np.sqrt(u / np.maximum(1 - u, 1e-6))
-    helper = np.where(np.abs(s.normal[:, 2:]) < 0.9, single(np.eye(3)[2:]), single(np.eye(3)[:1]))
-    x = to_unit(np.cross(helper, s.normal))
-    y = np.cross(s.normal, x)
-    half = to_unit(s.normal + tangent[:, None] * (np.cos(phi)[:, None] * x + np.sin(phi)[:, None] * y))
-    cosine = np.clip(np.einsum("ij,ij->i", view, half), 0, 1)
-    out = 2 * cosine[:, None] * half - view
-    below = np.einsum("ij,ij->i", out, s.normal)
-    return out - np.where(below < 0, 2 * below, 0)[:, None] * s.normal, cosine
+    """One GGX half vector per hit, and the cosine towards it."""
+    u, turn = np.float32(LOBE) * throw.uniform(), np.float32(2 * np.pi) * throw.uniform()
+    return mirror(single(s.normal), -to_unit(single(directions)), single(s.roughness), u, turn)
 
 
 @dataclass(frozen=True)
@@ -246,14 +230,14 @@ def _shade(world: World, rays: _Rays, depth: int, layers: int = LAYERS) -> Float
         onward = beyond(world.caster, hits.take(follow), rays.origins[follow], rays.directions[follow])
         on = replace(rays.take(follow), origins=onward, weight=weight[follow])
         # The draws of a reflection's depth serve every layer: what lies behind a clear face looks as it does without.
-        seen = _shade(world, on, depth, layers - 1) if layers > 0 else _surroundings(world, on.directions)
+        seen = (
+            _shade(world, on, depth, layers - 1)
+            if layers > 0
+            else surroundings(single(on.directions), world.irradiance)
+        )
         out[follow] += tint[follow] * seen
     color[hit] = out
     return color
-
-
-def _surroundings(world: World, directions: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
-    return np.maximum(_sh(directions) @ world.irradiance, 0)
 
 
 def _add_mirrored(
@@ -274,7 +258,7 @@ def _add_mirrored(
         bounced = _shade(world, again, depth - 1, MIRRORED_LAYERS * (depth - 1))
         ceiling = np.where(rough > SHARP, ROUGH_FIREFLY, FIREFLY).astype(np.float32)
         out[follow] += fresnel[follow] * np.minimum(bounced, ceiling[:, None])
-    out[rest] += fresnel[rest] * _surroundings(world, way[rest])
+    out[rest] += fresnel[rest] * surroundings(single(way[rest]), world.irradiance)
 
 
 def _render_camera(world: World, camera: Camera, samples: int, seed: int) -> Float[np.ndarray, "h w 3"]:

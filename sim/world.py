@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from .booth import AreaLight, Booth
 from .rays import Caster, Hits, build_caster, occluded, split_clear, walk
 from .scene import Material, Part, Scene
+from .shading import unit
 
 LAYERS = 10
 """Clear faces that a ray goes through: the walls of a bottle and of the drink in it, and of what stands before it."""
@@ -116,8 +117,7 @@ def single(array: np.ndarray) -> np.ndarray:
 
 def to_unit(vectors: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
     """Vectors of length 1."""
-    length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    return vectors / np.maximum(length, np.float32(1e-12))[:, None]
+    return unit(np.ascontiguousarray(vectors))
 
 
 def build_world(

@@ -6,9 +6,11 @@ import cv2
 import numpy as np
 import pytest
 import scenes
+from damageland.sim import preview
 from damageland.sim.booth import AreaLight, Booth, Camera
 from damageland.sim.preview import preview_colour
 from damageland.sim.scene import Material, Part, Scene
+from damageland.sim.shading import mirror, surroundings, unit
 from damageland.sim.truth import pixel_rays, trace_truth
 
 
@@ -294,3 +296,20 @@ def test_clear_wall_agrees_with_cycles():
     for region in (item, ~item):
         np.testing.assert_allclose(quick[region].mean(axis=0), exact[region].mean(axis=0), rtol=0.12)
     assert np.corrcoef(quick[item].ravel(), exact[item].ravel())[0, 1] > 0.9
+
+
+def test_kernels_say_what_their_formulas_say():
+    """A smooth surface mirrors exactly, a rough one never into itself; harmonics and lengths are those of numpy."""
+    rng = np.random.default_rng(0)
+    normal, way = (unit(rng.normal(size=(500, 3)).astype(np.float32)) for _ in range(2))
+    np.testing.assert_allclose(np.linalg.norm(normal, axis=1), 1, atol=1e-6)
+    view = way * np.sign(np.einsum("ij,ij->i", way, normal))[:, None]
+    u, turn = rng.random(500, np.float32), 2 * np.pi * rng.random(500, np.float32)
+    smooth, cosine = mirror(normal, view, np.zeros(500, np.float32), u, turn.astype(np.float32))
+    expected = 2 * np.einsum("ij,ij->i", view, normal)[:, None] * normal - view
+    np.testing.assert_allclose(smooth, expected, atol=1e-5)
+    np.testing.assert_allclose(cosine, np.einsum("ij,ij->i", view, normal), atol=1e-5)
+    rough, _ = mirror(normal, view, np.full(500, 0.7, np.float32), u, turn.astype(np.float32))
+    assert np.einsum("ij,ij->i", rough, normal).min() >= -1e-5 and np.abs(rough - smooth).max() > 0.5
+    moments = rng.normal(size=(9, 3)).astype(np.float32)
+    np.testing.assert_allclose(surroundings(way, moments), np.maximum(preview._sh(way) @ moments, 0), atol=1e-5)
