@@ -96,7 +96,7 @@ def _around(azimuth: float, elevation: float, distance: float) -> Float[np.ndarr
 
 def _draw_depth(spec: DepthSpec, rng: np.random.Generator) -> DepthSensor:
     sensor = DepthSensor(
-        _draw(spec.noise_mm_at_1m, rng), spec.quantum_mm, _draw(spec.grazing_deg, rng), _draw(spec.gloss_loss, rng),
+        _draw(spec.noise_mm_at_1m, rng), 0.1, _draw(spec.grazing_deg, rng), _draw(spec.gloss_loss, rng),
         spec.clear_loss, spec.clear_first,
     )  # fmt: skip
     return replace(
@@ -111,8 +111,9 @@ def _draw_depth(spec: DepthSpec, rng: np.random.Generator) -> DepthSensor:
         dark_signal=_value(spec.dark_signal, rng),
         shine_loss=_value(spec.shine_loss, rng),
         multipath=_value(spec.multipath, rng),
-        disparity_px=spec.disparity_px,
-        baseline_m=spec.baseline_mm / 1000,
+        quantum_mm=_value(spec.quantum_mm, rng),
+        disparity_px=_value(spec.disparity_px, rng),
+        baseline_m=_value(spec.baseline_mm, rng) / 1000,
         near_m=spec.near_mm / 1000,
         far_m=spec.far_mm / 1000,
         view=None if spec.view is None else _draw_view(spec.view, rng),
@@ -120,7 +121,7 @@ def _draw_depth(spec: DepthSpec, rng: np.random.Generator) -> DepthSensor:
 
 
 def _draw_view(spec: DepthViewSpec, rng: np.random.Generator) -> DepthView:
-    T = _rigid(spec.rotation, spec.translation_mm, rng)
+    T = _wobbled(_rigid(spec.rotation, spec.translation_mm, rng), spec.wobble_deg, rng)
     K, lens = _draw_lens(spec, rng)
     return DepthView(spec.width, spec.height, K, T, lens)
 
@@ -163,10 +164,14 @@ def _draw_pose(spec: CameraSpec, rng: np.random.Generator) -> Pose:
 
 
 def _draw_calibrated_pose(spec: PoseSpec, rng: np.random.Generator) -> Pose:
-    T = _rigid(spec.rotation, spec.translation_mm, rng)
-    if spec.wobble_deg[1] > 0:
+    return _wobbled(_rigid(spec.rotation, spec.translation_mm, rng), spec.wobble_deg, rng)
+
+
+def _wobbled(T: Pose, wobble_deg: Range, rng: np.random.Generator) -> Pose:
+    """Turn a pose by so much about an axis drawn at random."""
+    if wobble_deg[1] > 0:
         axis = rng.normal(size=3)
-        turn = np.radians(_draw(spec.wobble_deg, rng)) * axis / np.linalg.norm(axis)
+        turn = np.radians(_draw(wobble_deg, rng)) * axis / np.linalg.norm(axis)
         T[:3, :3] = T[:3, :3] @ Rotate.from_rotvec(turn).as_matrix()
     return T
 

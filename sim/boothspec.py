@@ -52,6 +52,18 @@ def _glowing(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
+def _recordable(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] < 0.1:
+        raise ValueError("expected 0.1 or more: files hold 0.1 mm units")
+    return value
+
+
+def _arm(value: tuple[float, float]) -> tuple[float, float]:
+    if not -500 <= value[0] <= value[1] <= 500:
+        raise ValueError("expected from -500 to 500 mm")
+    return value
+
+
 PositiveRange = Annotated[Range, AfterValidator(_above_zero)]
 ZeroOrMore = Annotated[Range, AfterValidator(_not_below_zero)]
 ShareRange = Annotated[Range, AfterValidator(_share)]
@@ -135,6 +147,7 @@ class DepthViewSpec(_Lensed):
         description="of the sensor in the colour camera's frame (x right, y down, z forward)",
     )
     rotation: Rotation = Field(default=UNTURNED, description="rows of R in p_colour = R p_depth + t")
+    wobble_deg: ZeroOrMore = Field(default=(0.0, 0.0), description="turned by this much about an axis drawn at random")
 
 
 class DepthSpec(_Spec):
@@ -149,10 +162,13 @@ class DepthSpec(_Spec):
     fixed_share: ShareRange = Field(
         default=(0.0, 0.0), description="share of the noise that is the same in all captures of this camera"
     )
-    quantum_mm: float = Field(default=0.1, ge=0.1, description="step of the recorded depth; files hold 0.1 mm units")
-    disparity_px: float = Field(default=0.0, ge=0, description="smallest step of disparity; needs baseline_mm")
-    baseline_mm: float = Field(
-        default=0.0, ge=-500, le=500, description="to the projector or second camera, along x; it casts shadows"
+    quantum_mm: Annotated[Range, AfterValidator(_recordable)] = Field(
+        default=(0.1, 0.1), description="step of the recorded depth, 0.1 or more; files hold 0.1 mm units"
+    )
+    disparity_px: ZeroOrMore = Field(default=(0.0, 0.0), description="smallest step of disparity; needs baseline_mm")
+    baseline_mm: Annotated[Range, AfterValidator(_arm)] = Field(
+        default=(0.0, 0.0),
+        description="to the projector or second camera, along x, from -500 to 500; it casts shadows",
     )
     lateral_px: ZeroOrMore = Field(default=(0.0, 0.0), description="lateral noise at depth edges")
     edge_px: ZeroOrMore = Field(default=(1.0, 1.0), description="half width of the holes along depth edges")
@@ -195,8 +211,10 @@ class DepthSpec(_Spec):
                 f"clear_loss and clear_first are shares of the same pixels: lower one of them, as they sum to "
                 f"{self.clear_loss + self.clear_first:g}, which is more than 1"
             )
-        if self.disparity_px > 0 and self.baseline_mm == 0:
-            raise ValueError("disparity_px needs baseline_mm, the distance between the two that see the disparity")
+        if self.disparity_px[1] > 0 and self.baseline_mm[0] <= 0 <= self.baseline_mm[1]:
+            raise ValueError(
+                "disparity_px needs baseline_mm, the distance between the two that see the disparity, and 0 is none"
+            )
         if self.near_mm >= self.far_mm:
             raise ValueError(f"near_mm {self.near_mm:g} is not below far_mm {self.far_mm:g}")
         return self

@@ -203,6 +203,11 @@ BAD = {
         ["leave out azimuth_deg"],
     ),
     "unknown device": ({"cameras": [CAMERA | {"depth": {"preset": "kinect"}}]}, ["'kinect'", "kinect_v1"]),
+    "disparity without a baseline": (
+        {"cameras": [CAMERA | {"depth": {"disparity_px": [0.1, 0.2], "baseline_mm": [-20, 60]}}]},
+        ["disparity_px needs baseline_mm", "0 is none"],
+    ),
+    "too fine a step": ({"cameras": [CAMERA | {"depth": {"quantum_mm": [0.01, 1]}}]}, ["quantum_mm", "0.1 or more"]),
     "fixed without gain": ({"cameras": [CAMERA | {"exposure": "fixed"}]}, ["exposure: fixed and gain"]),
 }
 
@@ -219,6 +224,32 @@ def test_mistakes_in_a_booth(case: str, tmp_path: Path):
     assert "mistake(s)" not in str(error.value) or "1 mistake(s)" in str(error.value)
     for word in words:
         assert word in str(error.value), (word, str(error.value))
+
+
+def test_values_of_a_depth_sensor_may_be_ranges_and_plain_numbers_draw_nothing():
+    """Each draw lies in its range, and ranges move; a booth of plain numbers leaves the generator where it was."""
+    depth = {"quantum_mm": [0.5, 1.5], "disparity_px": [0.05, 0.1], "baseline_mm": [50, 70], "view": {"fx": 200}}
+    depth["view"] |= {"wobble_deg": [0.5, 2.0]}
+    plain = {"quantum_mm": 0.5, "disparity_px": 0.05, "baseline_mm": 50, "view": {"fx": 200}}
+
+    def draw(depth: dict, seed: int) -> Camera:
+        text = {"name": "ranges", "cameras": [CAMERA | {"depth": depth}, CAMERA | {"name": "b", "aim_mm": [10, 90]}]}
+        booth = draw_booth(scenes.booth_spec().model_validate(text), np.random.default_rng(seed))
+        return booth.cameras[0] if depth is not plain else booth.cameras[1]
+
+    sensors = [draw(depth, seed).depth for seed in range(20)]
+    for name, low, high in (("quantum_mm", 0.5, 1.5), ("disparity_px", 0.05, 0.1), ("baseline_m", 0.05, 0.07)):
+        values = [getattr(sensor, name) for sensor in sensors]
+        assert low <= min(values) < max(values) <= high
+    turns = [np.degrees(np.linalg.norm(cv2.Rodrigues(sensor.view.T_cam_depth[:3, :3])[0])) for sensor in sensors]
+    assert 0.5 <= min(turns) < max(turns) <= 2.0
+    with_defaults = draw_booth(
+        scenes.booth_spec().model_validate(
+            {"name": "r", "cameras": [CAMERA | {"depth": {}}, CAMERA | {"name": "b", "aim_mm": [10, 90]}]}
+        ),
+        np.random.default_rng(3),
+    )
+    np.testing.assert_array_equal(with_defaults.cameras[1].T_world_cam, draw(plain, 3).T_world_cam)
 
 
 def test_camera_inside_the_item_is_refused():
