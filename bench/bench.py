@@ -162,7 +162,10 @@ def bench_photoreal(plan: Plan, indices: list[int]) -> list[Figure]:
             row = dict(seconds) | {"total": total}
             composed, timings = compose(plan, index), list[CyclesTiming]()
             scenes = [composed.scene, *([composed.twin] if composed.twin else [])]
-            cycles_colour(scenes, composed.booth, samples=SAMPLES, seed=index, timings=timings)
+            around, noise = plan.recipe.cycles_around, plan.recipe.cycles_noise
+            cycles_colour(
+                scenes, composed.booth, samples=SAMPLES, seed=index, around=around, noise=noise, timings=timings
+            )
             row |= {
                 "samples": sum(t.samples_s for t in timings),
                 "denoise": sum(t.denoise_s for t in timings),
