@@ -173,8 +173,8 @@ def row(o: Options, name: str, jobs: list[Job], paths: tuple[int, ...]) -> Row:
 def outside(o: Options) -> float:
     """Share of our time outside Cycles' sampling kernels and its denoiser, with samples where the item is.
 
-    What a sample costs is the slope over even ones. The least that can be asked for with a window, one sample around and
-    two in it, has all that is not kernels; its own samples, at most three, are taken off as two.
+    What a sample costs is the slope over even ones. The least that can be asked for with a window, one sample around
+    and two in it, has all that is not kernels; its own samples, at most three, are taken off as two.
     """
     shares = []
     for scene in o.scenes:
