@@ -80,14 +80,18 @@ def _describe_view(rgb: UInt8[np.ndarray, "s s 3"]) -> Float[np.ndarray, " d"]:
     return np.array([*colour, *bands, grid, *clipped])
 
 
-def describe_depth(depth_m: Float[np.ndarray, "v s s"]) -> Float[np.ndarray, " 4"]:
-    """Share without return, roughness about local planes [mm], smallest step [mm], width of edges [px]; NaN without."""
+def describe_depth(depth_m: Sequence[Float[np.ndarray, "h w"]]) -> Float[np.ndarray, " 4"]:
+    """Share without return, roughness about local planes [mm], usual step [mm], width of edges [px], mean over views.
+
+    Of depth as recorded, in its own pixels: scaling it would smooth its noise and its steps. NaN without any.
+    """
     found = [_describe_depth(view) for view in depth_m if (view > 0).any()]
     return np.mean(found, axis=0) if found else np.full(4, np.nan)
 
 
-def _describe_depth(depth_m: Float[np.ndarray, "s s"]) -> Float[np.ndarray, " 4"]:
-    middle = depth_m[len(depth_m) // 4 : -(len(depth_m) // 4), len(depth_m) // 4 : -(len(depth_m) // 4)]
+def _describe_depth(depth_m: Float[np.ndarray, "h w"]) -> Float[np.ndarray, " 4"]:
+    y, x = depth_m.shape[0] // 4, depth_m.shape[1] // 4
+    middle = depth_m[y : len(depth_m) - y, x : depth_m.shape[1] - x]
     holes = float((middle <= 0).mean())
     mm = depth_m.astype(np.float64) * 1000
     whole = cv2.erode((depth_m > 0).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)[1:-1, 1:-1]

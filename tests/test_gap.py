@@ -47,15 +47,17 @@ def test_descriptions_follow_what_was_changed() -> None:
     assert (describe(noisy) != describe(plain)).sum() > 6
     y, x = np.mgrid[0:64, 0:64]
     plane = (0.5 + 0.001 * x + 0.0005 * y)[None]
-    holes, rough, _, _ = describe_depth(plane)
+    holes, rough, _, _ = describe_depth(list(plane))
     assert holes == 0 and rough == pytest.approx(0, abs=1e-6)
     noise = plane + rng.normal(0, 0.002, plane.shape)
-    assert describe_depth(noise)[1] == pytest.approx(2 * norm.ppf(0.75), rel=0.1)  # median of a normal's absolute value
+    assert describe_depth(list(noise))[1] == pytest.approx(
+        2 * norm.ppf(0.75), rel=0.1
+    )  # median of a normal's absolute value
     coarse = np.round(plane / 0.005) * 0.005
-    assert describe_depth(coarse)[2] == pytest.approx(5)
+    assert describe_depth(list(coarse))[2] == pytest.approx(5)
     coarse[rng.random(coarse.shape) < 0.25] = 0
-    assert describe_depth(coarse)[0] == pytest.approx(0.25, abs=0.05)
-    assert np.isnan(describe_depth(np.zeros((1, 8, 8)))).all()
+    assert describe_depth(list(coarse))[0] == pytest.approx(0.25, abs=0.05)
+    assert np.isnan(describe_depth([np.zeros((8, 8))])).all()
 
 
 def test_correlation_is_called_weak_where_it_is() -> None:

@@ -92,7 +92,7 @@ def cards(cells: Cells, explained: Sequence[Difference], counted: Rendered, spec
 
 
 def _recall(cell: Cell | None, kind: str) -> Any:
-    return None if cell is None else cell.rate("recall", cell.of_kind(kind)).estimate
+    return None if cell is None else cell.rate_estimate("recall", cell.of_kind(kind))
 
 
 def _sentence(name: str, worth: Difference | None, spec: StudySpec) -> str:

@@ -14,7 +14,7 @@ from ..gap import Gap, Side, describe, describe_depth, gap_sentence, measure_gap
 from .arms import data_names
 from .cards import Rendered
 from .reals import Reals
-from .scores import look_at
+from .scores import look
 from .spec import StudySpec
 from .verdict import Cells
 
@@ -27,12 +27,13 @@ def gaps(spec: StudySpec, reals: Reals, counted: Rendered, locate: Path) -> list
     finder = load_model(locate).networks["locate"]
 
     def side(captures: Iterable[Capture], names: Sequence[str], group: dict[str, str]) -> Side:
-        looks = look_at(finder, captures, frozenset(evenly(names)), spec.config, progress=False)
-        return Side(
-            np.stack([describe(look.rgb) for look in looks.values()]),
-            np.stack([describe_depth(look.depth) for look in looks.values()]),
-            tuple(group.get(name, name) for name in looks),
-        )
+        wanted, seen, looks, depth = frozenset(evenly(names)), [], [], []
+        for capture in captures:
+            if capture.capture_id in wanted:
+                seen.append(group.get(capture.capture_id, capture.capture_id))
+                looks.append(describe(look(finder, capture, spec.config).rgb))
+                depth.append(describe_depth([v.depth for v in capture.views if v.depth is not None]))
+        return Side(np.stack(looks), np.stack(depth), tuple(seen))
 
     intact = [row for row in reals.rows if row.part != "test" and not row.defect]
     with threads(spec.config.threads):

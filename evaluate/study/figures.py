@@ -11,10 +11,11 @@ from .verdict import Cells, Difference
 
 
 def draw_curves(cells: Cells, spec: StudySpec, called: str) -> str:
-    """The headline figure over k, a line for each row with more than one column, a level for the others."""
+    """The headline figure over k, a line for each row that learns from real captures, a level for renders alone."""
     figure, axes = _axes()
     figure.set_size_inches(5.2, 3.4)
-    rows = list(dict.fromkeys(row for row, _ in cells if RGB_ONLY not in row and not row.startswith("without ")))
+    rows = list(dict.fromkeys(row for row, k in cells if k and RGB_ONLY not in row))
+    alone = cells.get(("renders only", 0))
     with matplotlib.rc_context(_STYLE):
         for number, row in enumerate(rows):
             colour, name = COLOURS[number % len(COLOURS)], row.replace("real", called)
@@ -23,15 +24,14 @@ def draw_curves(cells: Cells, spec: StudySpec, called: str) -> str:
             if not told:
                 continue
             ks, values = [k for k, _ in told], [e.value or 0.0 for _, e in told]
-            if ks == [0]:
-                axes.axhline(values[0], color=INK, lw=1, ls=":", label=name)
-                continue
             axes.plot(
                 ks, values, "o-", color=colour, lw=2.2 if row in (spec.claim, "real only") else 1.2, ms=3.5, label=name
             )
             if row in (spec.claim, "real only") and all(e.low is not None for _, e in told):
                 low, high = [e.low or 0.0 for _, e in told], [e.high or 0.0 for _, e in told]
                 axes.fill_between(ks, low, high, color=colour, alpha=0.15, lw=0)
+        if alone is not None and alone.rank(spec.headline).value is not None:
+            axes.axhline(alone.rank(spec.headline).value or 0.0, color=INK, lw=1, ls=":", label="renders only")
         axes.set_xscale("log")
         ticks = sorted({k for _, k in cells if k})
         axes.set_xticks(ticks or [1], [str(k) for k in ticks or [1]])

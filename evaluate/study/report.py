@@ -176,6 +176,16 @@ def _limits(spec: StudySpec, reals: Reals, cells: Cells) -> list[str]:
     return sentences
 
 
+def _environment(called: str) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {"number": number, "interval": interval, "p_value": p_value, "signed": signed}
+    environment.filters["called"] = lambda text: as_called(text, called)
+    return environment
+
+
 def _render(
     spec: StudySpec,
     reals: Reals,
@@ -191,37 +201,35 @@ def _render(
     lead: Sequence[str],
     command: str,
 ) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {"number": number, "interval": interval, "p_value": p_value, "signed": signed}
-    environment.filters["called"] = lambda text: as_called(text, reals.called)
     parameters = sum(p.numel() for p in Detect(spec.config.width).parameters())
-    return environment.get_template("study.html.j2").render(
-        spec=spec,
-        reals=reals,
-        lead=lead,
-        pictures=[
-            Markup(draw_curves(cells, spec, reals.called)),  # our own figures, not anybody's text
-            Markup(draw_differences(asked, spec, reals.called)),
-        ],
-        rows=list(dict.fromkeys(row for row, _ in cells)),
-        ks=sorted({k for _, k in cells}),
-        cells={key: cell.rank(spec.headline).estimate for key, cell in cells.items()},
-        figures=FIGURES,
-        headings=HEADINGS,
-        everything={key: estimates(cell) for key, cell in cells.items()},
-        asked=asked,
-        explained=explained,
-        compute=_compute(spec, arms),
-        parameters=f"{parameters:,}",
-        cards=told,
-        gaps=gaps,
-        foretells=foretells,
-        shelves=shelves,
-        limits=_limits(spec, reals, cells),
-        provenance=_provenance(spec, reals, counted, command),
+    return (
+        _environment(reals.called)
+        .get_template("study.html.j2")
+        .render(
+            spec=spec,
+            reals=reals,
+            lead=lead,
+            pictures=[
+                Markup(draw_curves(cells, spec, reals.called)),  # our own figures, not anybody's text
+                Markup(draw_differences(asked, spec, reals.called)),
+            ],
+            rows=list(dict.fromkeys(row for row, _ in cells)),
+            ks=sorted({k for _, k in cells}),
+            cells={key: cell.rank(spec.headline).estimate for key, cell in cells.items()},
+            figures=FIGURES,
+            headings=HEADINGS,
+            everything={key: estimates(cell) for key, cell in cells.items()},
+            asked=asked,
+            explained=explained,
+            compute=_compute(spec, arms),
+            parameters=f"{parameters:,}",
+            cards=told,
+            gaps=gaps,
+            foretells=foretells,
+            shelves=shelves,
+            limits=_limits(spec, reals, cells),
+            provenance=_provenance(spec, reals, counted, command),
+        )
     )
 
 

@@ -10,7 +10,7 @@ import json
 import shlex
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -263,7 +263,7 @@ def learn_arm(bench: Bench, arm: Arm, folder: Path, key: str) -> None:
     log = TrainingLog(folder / "log.csv")
     position = Position(networks, log, ("after",), key)
     position.load(progress=bench.progress)
-    pool = RealPool.of(keep_captures(bench.pool, names)) if arm.k else None
+    pool = _pool(bench, arm, names) if arm.k else None
     last = arm.stretches[-1]
     feed(bench, networks, last, _mixture(bench, last.food, pool, arm), "after", log, position)
     networks.eval().requires_grad_(False)
@@ -276,6 +276,17 @@ def learn_arm(bench: Bench, arm: Arm, folder: Path, key: str) -> None:
     log.write()
     write_scores(folder, scores)
     position.remove()
+
+
+def _pool(bench: Bench, arm: Arm, names: Collection[str]) -> RealPool:
+    """The real captures that an arm learns from."""
+    pool = RealPool.of(keep_captures(bench.pool, names))
+    if not (pool.damaged and pool.intact):
+        raise DamagelandError(
+            f"{bench.reals.source}: of those drawn for k = {arm.k}, seed {arm.seed}, {len(pool.damaged)} damaged "
+            f"and {len(pool.intact)} intact captures show their item; both are needed: check their item masks"
+        )
+    return pool
 
 
 def feed(

@@ -51,13 +51,14 @@ def look_at(
 ) -> Looks:
     """Crops of the captures that are wanted, around the items that a localiser finds."""
     return {
-        capture.capture_id: _look(locate, capture, config)
+        capture.capture_id: look(locate, capture, config)
         for capture in track(captures, "looking", total=None, enabled=progress)
         if capture.capture_id in wanted
     }
 
 
-def _look(locate: nn.Module, capture: Capture, config: TrainConfig) -> Look:
+def look(locate: nn.Module, capture: Capture, config: TrainConfig) -> Look:
+    """Crops of a capture's views."""
     rgb, depth, side = [], [], config.crop_px
     for view in capture.views:
         check_view(view, f"capture {capture.capture_id}, camera {view.camera}")

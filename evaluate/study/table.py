@@ -160,9 +160,10 @@ class Cell:
             draws = (alarms @ weights.T) / weights.sum(axis=1)
         return self._mean(alarms.mean(axis=1).tolist(), draws)
 
-    def rate_estimate(self, name: str) -> Estimate:
+    def rate_estimate(self, name: str, where: Bool[np.ndarray, " n"] | None = None) -> Estimate:
         """A rate with its interval: the exact one where no capture, or every one, alarms at any seed."""
-        figure, where = self.figures[name], self.draws.where(name)
+        where = self.draws.where(name) if where is None else where
+        figure = self.rate(name, where)
         if figure.value not in (0.0, 1.0):
             return figure.estimate
         groups = [row.group for row, wanted in zip(self.draws.rows, where, strict=True) if wanted]

@@ -145,7 +145,7 @@ def multipliers(cells: Cells, spec: StudySpec) -> list[Multiplier] | str:
     ours = sorted(k for row, k in cells if row == spec.claim)
     if len(curve) < 2 or not ours:
         return (
-            f"it takes the row `real only` with two columns at least, and the row `{spec.claim}`: there are "
+            f"it takes the row 'real only' with two columns at least, and the row '{spec.claim}' with one: there are "
             f"{len(curve)} and {len(ours)}"
         )
     real = [cells["real only", k].rank(spec.headline) for k in curve]
@@ -213,7 +213,7 @@ def verdict(found: Sequence[Difference], spec: StudySpec, called: str) -> str:
     )
     heading = HEADINGS[spec.headline]
     if not found:
-        return f"Not shown: the study holds no arm to hold the row `{spec.claim}` against."
+        return f"Not shown: the study holds no arm to hold the row '{spec.claim}' against."
     won = sorted({one.k for one in found if all(other.better for other in found if other.k == one.k)})
     lost = sorted({one.k for one in found} - set(won))
     measured = f"{heading} less that of the rival: {told}" if told else f"{heading} cannot be told on this set"
