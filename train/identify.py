@@ -312,29 +312,32 @@ def decide(
 class Finder:
     """References of a capture: those of its product, or, where nobody read its bar code, of the product it looks like.
 
-    An unknown product has none. The gallery is described when the first such capture comes.
+    An unknown product has none. A photograph is looked for among photographs and a render among renders, since products
+    that we made up are on no shelf. The gallery is described when the first such capture comes.
     """
 
     def __init__(self, book: ReferenceBook, *, eye: Eye | None = None, seed: int = 0) -> None:
         self.book, self.seed = book, seed
         self._eye = eye
-
-    @cached_property
-    def _ready(self) -> tuple[Enrolled, float]:
-        references = [capture for captures in self.book.by_product.values() for capture in captures]
-        enrolled = enrol_gallery(references, self._eye)
-        return enrolled, choose_unknown(enrolled, seed=self.seed).value
+        self._ready: dict[str, tuple[Enrolled, float] | None] = {}
 
     def __call__(self, capture: Capture) -> tuple[Capture, ...]:
         """References of a capture."""
-        if capture.item_identifier is not None or len(self.book) < 2:
+        if capture.item_identifier is not None:
             return self.book.find(capture)
-        name = identify(*self._split(capture)).item_identifier
+        ready = self._gallery(capture.origin)
+        name = None if ready is None else identify(ready[0], capture, ready[1]).item_identifier
         return () if name is None else self.book.find(replace(capture, item_identifier=name))
 
-    def _split(self, capture: Capture) -> tuple[Enrolled, Capture, float]:
-        enrolled, threshold = self._ready
-        return enrolled, capture, threshold
+    def _gallery(self, origin: str) -> tuple[Enrolled, float] | None:
+        """Described references of an origin with their threshold; None of fewer than two products."""
+        if origin not in self._ready:
+            held = [c for captures in self.book.by_product.values() for c in captures if c.origin == origin]
+            enough = len({c.item_identifier for c in held}) > 1
+            enrolled = enrol_gallery(held, self._eye) if enough else None
+            limit = 0.0 if enrolled is None else choose_unknown(enrolled, seed=self.seed).value
+            self._ready[origin] = None if enrolled is None else (enrolled, limit)
+        return self._ready[origin]
 
 
 def describe_threshold(threshold: Threshold) -> str:
