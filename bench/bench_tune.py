@@ -18,7 +18,7 @@ from damageland.sim.batch import make_one
 from damageland.sim.capture import Capture
 from damageland.sim.output import claim_output, finish
 from damageland.sim.shards import read_captures
-from damageland.studio.tune.density import make_problem, parameters_of, strengths
+from damageland.studio.tune.density import make_problem, start_of, strengths
 from damageland.studio.tune.measures import observe
 from damageland.studio.tune.pool import pool_of, pool_plan
 from damageland.studio.tune.run import tune_density
@@ -83,7 +83,7 @@ def fit(keep: Path, base: Path, trials: int) -> None:
         seed=0,
     )  # fmt: skip
     print(f"{card['trials']} trials, reading, card and page in {time.monotonic() - started:.1f} s")
-    found = {name: row["after"] for name, row in card["parameters"].items()}
+    found = {name: row["after"] for name, row in card["parameters"].items()}  # masks tell of everything here
     names = ("crush", "scuff", "hole")
     whole, all_hidden = sum(found[f"{n}.weight"] for n in names), sum(HIDDEN[n] for n in names)
     for name, drawn in zip(names, ("crushed", "scuffed", "holed"), strict=True):
@@ -112,15 +112,16 @@ def thin(data: str, keep: Path, trials: int) -> None:
     recipe = Recipe.model_validate(yaml.safe_load(text))
     problem = make_problem(pool, observed, recipe)
     started = time.monotonic()
-    made = search(problem, parameters_of(recipe, problem), keep, trials=trials, seed=0)
+    made = search(problem, start_of(problem), keep, trials=trials, seed=0)
     best = best_of(made)
     print(f"{len(made)} trials in {time.monotonic() - started:.1f} s; {len(pool.generator)} captures in the pool")
     print(f"{len(observed)} views of {len(hidden)} captures: loss {made[0].loss:.3f} before, {best.loss:.3f} after")
-    whole = sum(best.parameters[f"{name}.weight"] for name in THINNED)
+    found = {**problem.fixed, **best.parameters}
+    whole = sum(found[f"{name}.weight"] for name in THINNED)
     for name, (low, high) in THINNED.items():
         was = sum(c.damages[0].generator == name for c in hidden) / len(hidden)
-        a, b = strengths(best.parameters, name)
-        share = best.parameters[f"{name}.weight"] / whole
+        a, b = strengths(found, name)
+        share = found[f"{name}.weight"] / whole
         strength = f"strength [{low}, {high}] hidden, [{a:.2f}, {b:.2f}] found"
         print(f"{name}: share {was:.2f} hidden, {share:.2f} found; {strength}")
 

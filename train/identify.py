@@ -21,10 +21,10 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from ..sim.capture import Capture, View
 from ..sim.errors import DamagelandError
 from ..sim.seed import generator_for
-from .crops import Square, cut, to_tensor, whole
+from .crops import Square, cut, to_tensor
 from .data import check_view
-from .patches import MARGIN, Backbone, item_of, load_backbone
-from .pose import cloud_of
+from .patches import MARGIN, Backbone, load_backbone
+from .pose import FLOOR_M, TALL_M, is_pinhole, project, unproject
 from .references import ReferenceBook
 from .threshold import Threshold, choose_threshold
 
@@ -45,6 +45,8 @@ COLOUR_WEIGHT = 6.0
 """Of the overlap of colours, beside the logarithm of agreeing keypoints."""
 CENTRE = 0.2
 """Deviation of the weight of colours around the middle, over the side, where nothing tells the item from the rest."""
+LEAST_ITEM_PX, SOLID = 40, 0.3
+"""Pixels of the smallest thing that is taken for an item, and the least share that it fills of the box around it."""
 MOST_CALIBRATED = 120
 """Products that the threshold is chosen on."""
 
@@ -145,9 +147,49 @@ def fingerprints(eye: Eye, capture: Capture) -> list[Fingerprint]:
         raise DamagelandError(f"capture {capture.capture_id} has no view: there is nothing to identify")
     for view in capture.views:
         check_view(view, f"capture {capture.capture_id}, camera {view.camera}")
-    views = tuple(replace(view, item=None) for view in capture.views)
-    cloud = cloud_of(replace(capture, views=views), [whole(*view.rgb.shape[:2]) for view in views])
-    return [_fingerprint(eye, view, item_of(view, cloud)) for view in views]
+    return [_fingerprint(eye, view, mask) for view, mask in zip(capture.views, find_items(capture), strict=True)]
+
+
+def find_items(capture: Capture) -> list[Bool[np.ndarray, "h w"]]:
+    """Where each view shows the item: what stands on the tray by depth, drawn into views without; else everywhere."""
+    own, points = [], [np.zeros((0, 3), np.float32)]
+    for view in capture.views:
+        mask = None
+        if view.depth is not None and view.K is not None and view.T_world_cam is not None and is_pinhole(view):
+            world = unproject(view.depth, view.K, view.T_world_cam)
+            mask = _standing((view.depth > 0) & (world[..., 2] > FLOOR_M) & (world[..., 2] < TALL_M))
+            points.append(world[mask] if mask is not None else points[0])
+        own.append(mask)
+    cloud = np.concatenate(points)
+    found = [_drawn(view, cloud) if mask is None else mask for view, mask in zip(capture.views, own, strict=True)]
+    return [np.ones(v.rgb.shape[:2], bool) if m is None else m for v, m in zip(capture.views, found, strict=True)]
+
+
+def _standing(raised: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"] | None:
+    """The largest solid thing that does not reach the picture's edge: walls and a tray's rim reach it, or are thin."""
+    opened = cv2.morphologyEx(raised.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    count, regions, boxes, _ = cv2.connectedComponentsWithStats(opened)
+    height, width = raised.shape
+    best, largest = 0, LEAST_ITEM_PX
+    for k in range(1, count):
+        x, y, w, h, area = (int(v) for v in boxes[k])
+        inside = x > 0 and y > 0 and x + w < width and y + h < height
+        if inside and area >= SOLID * w * h and area > largest:
+            best, largest = k, area
+    return regions == best if best else None
+
+
+def _drawn(view: View, cloud: Float32[np.ndarray, "n 3"]) -> Bool[np.ndarray, "h w"] | None:
+    """Points of other views in one that has none of its own, closed."""
+    if not len(cloud) or not is_pinhole(view):
+        return None
+    height, width = view.rgb.shape[:2]
+    column, row, z = project(cloud, view)
+    seen = (column >= 0) & (column < width) & (row >= 0) & (row < height) & (z > 0)
+    dots = np.zeros((height, width), np.uint8)
+    dots[row[seen], column[seen]] = 1
+    mask = cv2.morphologyEx(dots, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8)) > 0
+    return mask if mask.any() else None
 
 
 def _fingerprint(eye: Eye, view: View, mask: Bool[np.ndarray, "h w"]) -> Fingerprint:
