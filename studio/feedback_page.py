@@ -11,6 +11,7 @@ from markupsafe import Markup
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from ..evaluate.conclusions import count
 from ..evaluate.figures import svg_of
@@ -22,7 +23,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 SHARED = Path(__file__).resolve().parents[1] / "evaluate" / "templates"
 FEW = 3
 """Cells that fewer captures have shown are left grey."""
-INCH_PER_SIDE = 1.05
+NET_INCH = 5.0
 LEAST = 0.25
 """Faces are drawn at least so long against the longest side, so that thin packages can be read."""
 
@@ -120,10 +121,9 @@ def draw_net(heat: Heat) -> Figure:
     """The unfolded package: per cell, the share of captures showing it that are damaged there."""
     size = heat.size_mm / max(heat.captures, 1)
     places = round_net(size) if heat.faces == ROUND_FACES else box_net(size)
-    unit = max(place[2] for place in places.values()), max(place[3] for place in places.values())
-    scale = INCH_PER_SIDE * 2 / max(unit)
     width = max(x + w for x, _, w, _ in places.values())
     height = max(y + h for _, y, _, h in places.values())
+    scale = NET_INCH / max(width, height)
     figure = Figure(figsize=(scale * width + 0.6, scale * height + 0.2))
     axes = figure.add_axes((0, 0, 1 - 0.6 / (scale * width + 0.6), 1))
     top = max([0.05, *(float(rate.max()) for rate in rates(heat).values() if np.isfinite(rate).any())])
@@ -146,6 +146,7 @@ def _draw_face(axes: Axes, heat: Heat, name: str, place: tuple[float, float, flo
     image = axes.imshow(
         rates(heat)[name], extent=(x, x + w, y, y + h), vmin=0, vmax=top, cmap=colours, interpolation="nearest"
     )
+    axes.add_patch(Rectangle((x, y), w, h, fill=False, edgecolor="#8888", lw=0.8))
     axes.text(x + w / 2, y + h / 2, name, color="#ddd", ha="center", va="center", fontsize=7)
     return image
 

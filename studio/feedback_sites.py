@@ -27,7 +27,9 @@ TURN = 3
 SEEN_PX = 2
 """A cell counts as seen or damaged from this many pixels on."""
 FACE_CELLS = 3
-"""A face counts as damaged, or as seen, from this many of its cells on."""
+"""A face counts as damaged from this many of its cells on."""
+FACE_SEEN = 0.25
+"""A face counts as seen from this share of its cells on: at its edges, noise of depth brings in the neighbours."""
 WAITING = 64
 
 Cells = Int[np.ndarray, "f r c"]
@@ -162,7 +164,7 @@ def _add(
         struck, looked = (np.sum([one[name] for one in counts], axis=0) >= SEEN_PX for counts in (damaged, seen))
         heat.seen[name] = looked + heat.seen.get(name, np.zeros(looked.shape, int))
         heat.damaged[name] = (struck & looked) + heat.damaged.get(name, np.zeros(looked.shape, int))
-        if looked.sum() >= FACE_CELLS:
+        if looked.mean() >= FACE_SEEN:
             heat.face_seen[name] = heat.face_seen.get(name, 0) + 1
             heat.face_damaged[name] = heat.face_damaged.get(name, 0) + int((struck & looked).sum() >= FACE_CELLS)
 

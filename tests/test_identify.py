@@ -69,6 +69,7 @@ def test_the_reference_branch_finds_its_gallery():
     assert book.by_product["train-p3"] == find(_query("p3"))
     assert book.by_product["train-p3"] == find(box_capture(7, product="p3"))
     assert find(_query("stranger")) == ()
+    assert find(replace(_query("p3"), origin="real")) == ()
 
 
 def test_sets_and_galleries_are_read_and_measured(tmp_path):

@@ -18,8 +18,8 @@ from damageland.studio.tune.density import (
     distances,
     loss_of,
     make_problem,
-    parameters_of,
     ranges_of,
+    start_of,
     strengths,
     weigh,
 )
@@ -99,8 +99,8 @@ def parts(tmp_path_factory):
 
 def test_hidden_parameters_are_found_again(parts, tmp_path):
     """Captures drawn with known distributions are fitted back: shares within 0.1, strengths within 0.2."""
-    plan, _, problem = parts
-    trials = search(problem, parameters_of(plan.recipe, problem), tmp_path, trials=200, seed=0)
+    problem = parts[2]
+    trials = search(problem, start_of(problem), tmp_path, trials=200, seed=0)
     best = best_of(trials)
     found = best.parameters
     assert trials[0].loss > 3 * best.loss
@@ -114,8 +114,8 @@ def test_hidden_parameters_are_found_again(parts, tmp_path):
 
 def test_a_search_that_was_cut_short_goes_on_with_the_same_trials(parts, tmp_path):
     """No trial is dropped or made twice, a half-written line included; more trials go on from the last."""
-    plan, _, problem = parts
-    start = parameters_of(plan.recipe, problem)
+    problem = parts[2]
+    start = start_of(problem)
     for name in ("whole", "cut"):
         (tmp_path / name).mkdir()
     whole = search(problem, start, tmp_path / "whole", trials=44, seed=3)
@@ -150,7 +150,7 @@ def test_weights_are_those_of_the_recipe_that_is_written(parts):
     narrow = replace(problem, pool=replace(pool, strength=np.full(len(pool.strength), 0.1)))
     assert weigh(narrow, parameters).sum() == 0  # of crushes at 0.2 and above this pool knows nothing
     written = {spec["generator"]: spec for spec in damages_of(plan.recipe, parameters)}
-    assert written["crush"]["strength"] == [round(low, 3), round(high, 3)] and written["crush"]["weight"] == 0.3
+    assert written["crush"]["strength"] == [round(low, 3), round(high, 3)] and written["crush"]["weight"] == 1.5
     assert written["crush"]["config"]["round_sites"]["rim"] == pytest.approx(0.22 * 0.25, abs=1e-4)
 
 
@@ -168,6 +168,21 @@ def test_the_pool_itself_has_no_distance_to_itself(parts):
     few = np.zeros(len(weights))
     few[:3] = 1 / 3
     assert np.isinf(loss_of(distances(problem, few)))
+
+
+def test_what_no_measure_tells_of_is_left_as_it_was(parts):
+    """From severity and kinds alone, strengths of the kind that is there are searched: no site, no other."""
+    plan, pool, _ = parts
+    dents = draw_set(40, 1.0, HIDDEN, 0.8, 6)
+    bare = list(observe([replace(c, views=()) for c in dents]))
+    problem = make_problem(pool, bare, plan.recipe)
+    searched = {one.name for one in problem.ranges}
+    assert searched == {"crush.weight", "scuff.weight", "crush.low", "crush.width"}
+    spill = plan.recipe.damages[0].model_copy(update={"generator": "spill", "weight": 3.0})
+    spilling = plan.recipe.model_copy(update={"damages": (*plan.recipe.damages, spill)})
+    made = damages_of(spilling, {"crush.weight": 1.0, "scuff.weight": 0.25, "crush.low": 0.2, "crush.width": 0.0})
+    assert {d["generator"]: d.get("weight") for d in made} == {"crush": 1.6, "scuff": 0.4, "spill": 3}
+    assert made[0]["strength"] == [0.2, 0.3] and made[1]["strength"] == [0, 1]
 
 
 def test_measures_of_a_mask_are_what_was_drawn():

@@ -21,10 +21,10 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from ..sim.capture import Capture, View
 from ..sim.errors import DamagelandError
 from ..sim.seed import generator_for
-from .crops import Square, cut, to_tensor, whole
+from .crops import Square, cut, to_tensor
 from .data import check_view
-from .patches import MARGIN, Backbone, item_of, load_backbone
-from .pose import cloud_of
+from .patches import MARGIN, Backbone, load_backbone
+from .pose import FLOOR_M, TALL_M, is_pinhole, project, unproject
 from .references import ReferenceBook
 from .threshold import Threshold, choose_threshold
 
@@ -45,6 +45,8 @@ COLOUR_WEIGHT = 6.0
 """Of the overlap of colours, beside the logarithm of agreeing keypoints."""
 CENTRE = 0.2
 """Deviation of the weight of colours around the middle, over the side, where nothing tells the item from the rest."""
+LEAST_ITEM_PX, SOLID = 40, 0.3
+"""Pixels of the smallest thing that is taken for an item, and the least share that it fills of the box around it."""
 MOST_CALIBRATED = 120
 """Products that the threshold is chosen on."""
 
@@ -145,9 +147,49 @@ def fingerprints(eye: Eye, capture: Capture) -> list[Fingerprint]:
         raise DamagelandError(f"capture {capture.capture_id} has no view: there is nothing to identify")
     for view in capture.views:
         check_view(view, f"capture {capture.capture_id}, camera {view.camera}")
-    views = tuple(replace(view, item=None) for view in capture.views)
-    cloud = cloud_of(replace(capture, views=views), [whole(*view.rgb.shape[:2]) for view in views])
-    return [_fingerprint(eye, view, item_of(view, cloud)) for view in views]
+    return [_fingerprint(eye, view, mask) for view, mask in zip(capture.views, find_items(capture), strict=True)]
+
+
+def find_items(capture: Capture) -> list[Bool[np.ndarray, "h w"]]:
+    """Where each view shows the item: what stands on the tray by depth, drawn into views without; else everywhere."""
+    own, points = [], [np.zeros((0, 3), np.float32)]
+    for view in capture.views:
+        mask = None
+        if view.depth is not None and view.K is not None and view.T_world_cam is not None and is_pinhole(view):
+            world = unproject(view.depth, view.K, view.T_world_cam)
+            mask = _standing((view.depth > 0) & (world[..., 2] > FLOOR_M) & (world[..., 2] < TALL_M))
+            points.append(world[mask] if mask is not None else points[0])
+        own.append(mask)
+    cloud = np.concatenate(points)
+    found = [_drawn(view, cloud) if mask is None else mask for view, mask in zip(capture.views, own, strict=True)]
+    return [np.ones(v.rgb.shape[:2], bool) if m is None else m for v, m in zip(capture.views, found, strict=True)]
+
+
+def _standing(raised: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"] | None:
+    """The largest solid thing that does not reach the picture's edge: walls and a tray's rim reach it, or are thin."""
+    opened = cv2.morphologyEx(raised.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    count, regions, boxes, _ = cv2.connectedComponentsWithStats(opened)
+    height, width = raised.shape
+    best, largest = 0, LEAST_ITEM_PX
+    for k in range(1, count):
+        x, y, w, h, area = (int(v) for v in boxes[k])
+        inside = x > 0 and y > 0 and x + w < width and y + h < height
+        if inside and area >= SOLID * w * h and area > largest:
+            best, largest = k, area
+    return regions == best if best else None
+
+
+def _drawn(view: View, cloud: Float32[np.ndarray, "n 3"]) -> Bool[np.ndarray, "h w"] | None:
+    """Points of other views in one that has none of its own, closed."""
+    if not len(cloud) or not is_pinhole(view):
+        return None
+    height, width = view.rgb.shape[:2]
+    column, row, z = project(cloud, view)
+    seen = (column >= 0) & (column < width) & (row >= 0) & (row < height) & (z > 0)
+    dots = np.zeros((height, width), np.uint8)
+    dots[row[seen], column[seen]] = 1
+    mask = cv2.morphologyEx(dots, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8)) > 0
+    return mask if mask.any() else None
 
 
 def _fingerprint(eye: Eye, view: View, mask: Bool[np.ndarray, "h w"]) -> Fingerprint:
@@ -312,29 +354,32 @@ def decide(
 class Finder:
     """References of a capture: those of its product, or, where nobody read its bar code, of the product it looks like.
 
-    An unknown product has none. The gallery is described when the first such capture comes.
+    An unknown product has none. A photograph is looked for among photographs and a render among renders, since products
+    that we made up are on no shelf. The gallery is described when the first such capture comes.
     """
 
     def __init__(self, book: ReferenceBook, *, eye: Eye | None = None, seed: int = 0) -> None:
         self.book, self.seed = book, seed
         self._eye = eye
-
-    @cached_property
-    def _ready(self) -> tuple[Enrolled, float]:
-        references = [capture for captures in self.book.by_product.values() for capture in captures]
-        enrolled = enrol_gallery(references, self._eye)
-        return enrolled, choose_unknown(enrolled, seed=self.seed).value
+        self._ready: dict[str, tuple[Enrolled, float] | None] = {}
 
     def __call__(self, capture: Capture) -> tuple[Capture, ...]:
         """References of a capture."""
-        if capture.item_identifier is not None or len(self.book) < 2:
+        if capture.item_identifier is not None:
             return self.book.find(capture)
-        name = identify(*self._split(capture)).item_identifier
+        ready = self._gallery(capture.origin)
+        name = None if ready is None else identify(ready[0], capture, ready[1]).item_identifier
         return () if name is None else self.book.find(replace(capture, item_identifier=name))
 
-    def _split(self, capture: Capture) -> tuple[Enrolled, Capture, float]:
-        enrolled, threshold = self._ready
-        return enrolled, capture, threshold
+    def _gallery(self, origin: str) -> tuple[Enrolled, float] | None:
+        """Described references of an origin with their threshold; None of fewer than two products."""
+        if origin not in self._ready:
+            held = [c for captures in self.book.by_product.values() for c in captures if c.origin == origin]
+            enough = len({c.item_identifier for c in held}) > 1
+            enrolled = enrol_gallery(held, self._eye) if enough else None
+            limit = 0.0 if enrolled is None else choose_unknown(enrolled, seed=self.seed).value
+            self._ready[origin] = None if enrolled is None else (enrolled, limit)
+        return self._ready[origin]
 
 
 def describe_threshold(threshold: Threshold) -> str:

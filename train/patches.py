@@ -173,7 +173,7 @@ def describe(backbone: Backbone, capture: Capture, side: int) -> list[tuple[Tens
     """Per view: descriptors (c, n), which of the n patches show the item, and the square they are cut from."""
     everywhere = [whole(*view.rgb.shape[:2]) for view in capture.views]
     cloud = cloud_of(capture, everywhere)
-    return [_describe_view(backbone, view, item_of(view, cloud), side) for view in capture.views]
+    return [_describe_view(backbone, view, _item_of(view, cloud), side) for view in capture.views]
 
 
 def _describe_view(
@@ -189,7 +189,7 @@ def _describe_view(
     return found.flatten(1), inside.flatten(), square
 
 
-def item_of(view: View, cloud: Cloud | None) -> Bool[np.ndarray, "h w"]:
+def _item_of(view: View, cloud: Cloud | None) -> Bool[np.ndarray, "h w"]:
     """The item by its mask, else by what the depth cameras saw standing on the tray, else the whole picture."""
     height, width = view.rgb.shape[:2]
     mask = np.ones((height, width), bool)

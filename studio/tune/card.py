@@ -94,6 +94,8 @@ def make_card(
         name: dict(zip(names, loss_on(problem, real, (before.parameters, best.parameters), seed=seed), strict=True))
         for name, real in pairs.items()
     }
+    after = told["fitted to"]["after"]
+    margin = ((after.high or 0.0) - (after.low or 0.0)) / 4  # about one deviation of the loss over draws
     return {
         **about,
         "damageland": importlib.metadata.version("damageland"),
@@ -108,11 +110,12 @@ def make_card(
             name: {"before": before.distances[name], "after": best.distances[name], "unit": unit_of(name)}
             for name in problem.names
         },
+        "not_searched": sorted(set(problem.fixed) - {one.name for one in problem.ranges}),
         "parameters": {
             one.name: {
                 "before": before.parameters[one.name],
                 "after": best.parameters[one.name],
-                "as_good": near_best(trials, one.name),
+                "as_good": near_best(trials, one.name, margin),
             }
             for one in problem.ranges
         },

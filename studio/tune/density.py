@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import wasserstein_distance
 
+from ...generators.damage.table import DAMAGES
 from ...generators.recipe import Recipe
 from .measures import OF, Observation, common_measures, values_of
 from .pool import Pool
@@ -51,6 +52,9 @@ class Problem:
     """Values of the pool, and the capture of each."""
     scale: Mapping[str, float]
     ranges: tuple[Range, ...]
+    """What is searched: what some measure tells of."""
+    fixed: Mapping[str, float]
+    """Every parameter as the recipe has it; those that are not searched stay so."""
 
 
 def make_problem(pool: Pool, real: Sequence[Observation], recipe: Recipe) -> Problem:
@@ -62,7 +66,19 @@ def make_problem(pool: Pool, real: Sequence[Observation], recipe: Recipe) -> Pro
         rendered[name] = values, pool.capture[where]
     values = {name: values_of(real, name)[0] for name in names}
     scale = {name: float(np.std(np.concatenate([values[name], rendered[name][0]]))) or 1.0 for name in names}
-    return Problem(pool, names, values, rendered, scale, ranges_of(pool, recipe))
+    every = ranges_of(pool, recipe)
+    told = tuple(one for one in every if _told(one.name, names))
+    return Problem(pool, names, values, rendered, scale, told, parameters_of(recipe, every))
+
+
+def _told(parameter: str, names: Sequence[str]) -> bool:
+    """Whether some measure tells of a parameter: places of sites, anything seen of its kind of strengths."""
+    generator, _, what = parameter.partition(".")
+    kind = DAMAGES[generator].kind
+    own = [name for name in names if not name.startswith("kind ") and name.partition(OF)[2] in ("", kind)]
+    if what.startswith("site"):
+        return any(part_of(name) in ("radius", "height") for name in own)
+    return what == "weight" or bool(own)
 
 
 def ranges_of(pool: Pool, recipe: Recipe) -> tuple[Range, ...]:
@@ -98,7 +114,8 @@ def weigh(problem: Problem, parameters: Parameters) -> Float[np.ndarray, " n"]:
     pool = problem.pool
     generators, sites, families = np.array(pool.generator), np.array(pool.site), np.array(pool.family)
     total = np.zeros(len(generators))
-    for name in dict.fromkeys(one.name.partition(".")[0] for one in problem.ranges):
+    parameters = {**problem.fixed, **parameters}
+    for name in dict.fromkeys(one.partition(".")[0] for one in problem.fixed):
         own = generators == name
         low, high = strengths(parameters, name)
         inside = own & (pool.strength >= low) & (pool.strength <= high)
@@ -173,14 +190,14 @@ def loss_of(apart: Mapping[str, float]) -> float:
     return float(np.mean([float(np.mean(values)) for values in parts.values()]))
 
 
-def parameters_of(recipe: Recipe, problem: Problem) -> dict[str, float]:
+def parameters_of(recipe: Recipe, ranges: Sequence[Range]) -> dict[str, float]:
     """Parameters at which the recipe stands as it is; of several entries of one generator the weights add up."""
     found: dict[str, float] = {}
     total = {}
     for spec in recipe.damages:
         total[spec.generator] = total.get(spec.generator, 0.0) + spec.weight
     most = max(total.values())
-    for one in problem.ranges:
+    for one in ranges:
         name, _, what = one.name.partition(".")
         specs = [spec for spec in recipe.damages if spec.generator == name]
         low, high = min(s.strength[0] for s in specs), max(s.strength[1] for s in specs)
@@ -191,27 +208,45 @@ def parameters_of(recipe: Recipe, problem: Problem) -> dict[str, float]:
     return found
 
 
+def start_of(problem: Problem) -> dict[str, float]:
+    """What is searched, as the recipe has it."""
+    return {one.name: problem.fixed[one.name] for one in problem.ranges}
+
+
 def damages_of(recipe: Recipe, parameters: Parameters) -> list[dict[str, Any]]:
     """Damages of the recipe with these parameters, as YAML has them; what the pool does not show stays as it was."""
     found, done = [], set()
+    weights = _weights(recipe, parameters)
     for spec in recipe.damages:
         name = spec.generator
+        if name in done:
+            continue
+        alike = [other for other in recipe.damages if other.generator == name]
         data = spec.model_dump(mode="json", exclude_defaults=True)
-        if f"{name}.low" in parameters:
-            if name in done:
-                continue
+        share = spec.weight / sum(other.weight for other in alike)
+        if f"{name}.low" in parameters:  # one range takes the place of all entries
             done.add(name)
-            data |= {"strength": [round(v, 3) for v in strengths(parameters, name)]}
-            data["weight"] = round(parameters.get(f"{name}.weight", 1.0), 4)
-            data |= _with_sites(data, spec, parameters)
-        found.append(data)
+            share = 1.0
+            data["strength"] = [round(v, 3) for v in strengths(parameters, name)]
+        if name in weights:
+            data["weight"] = round(weights[name] * share, 4)
+        found.append({**data, **_with_sites(data, spec, parameters)})
     return found
+
+
+def _weights(recipe: Recipe, parameters: Parameters) -> dict[str, float]:
+    """Weights of generators that were moved, or whose entries are joined; those moved weigh together what they did."""
+    plain: dict[str, float] = {}
+    for spec in recipe.damages:
+        plain[spec.generator] = plain.get(spec.generator, 0.0) + spec.weight
+    moved = {name: parameters[f"{name}.weight"] for name in plain if f"{name}.weight" in parameters}
+    scale = sum(plain[name] for name in moved) / max(sum(moved.values()), 1e-12)
+    joined = {name: weight for name, weight in plain.items() if f"{name}.low" in parameters}
+    return joined | {name: weight * scale for name, weight in moved.items()}
 
 
 def _with_sites(data: dict[str, Any], spec: Any, parameters: Parameters) -> dict[str, Any]:
     """Weights of sites times their factors, in each of the config's tables that has the site."""
-    from ...generators.damage.table import DAMAGES
-
     factors = _factors(parameters, spec.generator)
     if not factors:
         return {}

@@ -12,7 +12,7 @@ from ...sim.errors import DamagelandError
 from ...sim.files import write_atomic
 from ...sim.shards import read_captures
 from .card import make_card, split_groups, write_card
-from .density import damages_of, make_problem, parameters_of
+from .density import damages_of, make_problem, start_of
 from .measures import observe
 from .pool import changed_recipe, read_base, read_pool, render_pool
 from .rendernext import judged, next_damages, plan_bins, table_of
@@ -59,11 +59,11 @@ def tune_density(
     rendered = read_pool(pool or out / "pool")
     halves = split_groups(targets, seed=seed)
     problem = make_problem(rendered, halves.fit, plan.recipe)
-    if not problem.ranges:
+    if not problem.fixed:
         raise DamagelandError(
             f"{pool or out / 'pool'} shows none of the damages of {recipe}: render the pool from this recipe"
         )
-    made = search(problem, parameters_of(plan.recipe, problem), out, trials=trials, seed=seed)
+    made = search(problem, start_of(problem), out, trials=trials, seed=seed)
     best = best_of(made)
     name = f"{plan.recipe.name}-tuned"
     about = {

@@ -29,8 +29,6 @@ LOCAL_FROM = 80
 """From here on every second trial is a step from the best so far, in one or two parameters: Optuna finds the valley."""
 STEPS = (0.2, 0.1, 0.05, 0.025)
 """Lengths of these steps, over a parameter's range."""
-NEAR = 1.05
-"""Trials with a loss up to this multiple of the best say how far parameters are determined."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +83,10 @@ def best_of(trials: Sequence[Trial]) -> Trial:
     return min(kept, key=lambda trial: (trial.loss, trial.number))
 
 
-def near_best(trials: Sequence[Trial], name: str) -> tuple[float, float]:
-    """Range of a parameter among the trials that are about as good as the best."""
-    best = best_of(trials).loss or 0.0
-    values = [trial.parameters[name] for trial in trials if trial.loss is not None and trial.loss <= NEAR * best]
+def near_best(trials: Sequence[Trial], name: str, margin: float) -> tuple[float, float]:
+    """Range of a parameter among the trials whose loss is at most so much above the best."""
+    most = (best_of(trials).loss or 0.0) + margin
+    values = [trial.parameters[name] for trial in trials if trial.loss is not None and trial.loss <= most]
     return min(values), max(values)
 
 
