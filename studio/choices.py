@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from ..generators.damage.table import DAMAGES
 from ..generators.products.catalogue import FAMILIES
 from ..generators.recipe import ASSETS, Plan, Recipe, make_plan
 from ..generators.rest import RestRules
-from ..sim.booth import read_booth
+from ..sim.booth import BoothSpec, read_booth
 from ..sim.errors import DamagelandError
 from ..sim.files import create_exclusive, write_atomic
 from ..sim.yamlfile import parse_mapping
@@ -67,7 +68,14 @@ def plan_of(choices: Choices, folder: Path) -> Plan:
     Raises:
         DamagelandError: a value is not allowed.
     """
-    return make_plan(recipe_of(choices), read_booth(_booth_path(choices.booth, folder)), folder=folder)
+    path = _booth_path(choices.booth, folder)
+    return make_plan(recipe_of(choices), _booth(path, path.stat().st_mtime_ns), folder=folder)
+
+
+@lru_cache(8)
+def _booth(path: Path, changed_ns: int) -> BoothSpec:
+    """A booth that did not change since is not read again for every move."""
+    return read_booth(path)
 
 
 def booth_names(folder: Path) -> tuple[str, ...]:

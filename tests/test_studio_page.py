@@ -172,6 +172,7 @@ def draw_a_region(page, photo: Path) -> None:
 def test_browsers_are_apart_and_may_leave(site: Site, tmp_path: Path):
     """Each has its own state; one that leaves in mid-render harms none and finds its work again; drawings read back."""
     first, second = site.first, site.open()
+    first.get_by_role("tab", name="Damage").click()
     move(second, "strength", "0.9")
     second.get_by_text("Move 2").wait_for(timeout=WAIT_MS)
     second.goto("about:blank")  # the browser leaves while the worker renders
