@@ -17,7 +17,7 @@ from ..sim.booth import BoothSpec, read_booth
 from ..sim.errors import DamagelandError
 from ..sim.files import create_exclusive, write_atomic
 from ..sim.yamlfile import parse_mapping
-from .controls import controls_of, with_whole_groups
+from .controls import controls_of, require_rising, with_whole_groups
 
 VERSION = 1
 """Of presets: one of another version is refused, since the same numbers might mean something else."""
@@ -97,6 +97,10 @@ def recipe_of(choices: Choices) -> Recipe:
     unknown = [step.generator for step in choices.steps if step.generator not in DAMAGES]
     if unknown:
         raise DamagelandError(f"damage {unknown[0]!r}: expected one of {', '.join(DAMAGES)}.")
+    require_rising(choices.family_config, controls_of(FAMILIES[choices.family][0]), choices.family)
+    require_rising(choices.rest, controls_of(RestRules), "rest")
+    for step in choices.steps:
+        require_rising(step.config, controls_of(DAMAGES[step.generator].config), step.generator)
     order = list(DAMAGES)
     steps = sorted(choices.steps, key=lambda step: order.index(step.generator))
     struck = [

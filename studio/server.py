@@ -33,11 +33,11 @@ class Studio:
 
     def __init__(self, folder: Path, *, host: str = "127.0.0.1", port: int = 8080, first: Choices | None = None):
         self.folder, self._first = folder, first or Choices()
+        _require_free(host, port)
         self._pages: dict[int, Page] = {}
         self._lock, self._spare = threading.Lock(), Keeper()
         token = None if host in LOOPBACK else secrets.token_urlsafe(16)
         try:
-            _require_free(host, port)
             with redirect_stdout(io.StringIO()):  # viser's own notice would name a port that nobody should use
                 self._server = _Server("127.0.0.1", _free_port(), "damageland studio", verbose=False)
             self._gate = Gate(host, port, self._server.get_port(), token)

@@ -14,6 +14,7 @@ from urllib.request import HTTPCookieProcessor, build_opener
 import numpy as np
 import pytest
 import yaml
+from damageland.cli import studio
 from damageland.generators.compose import compose, lay_product, make_product, strike
 from damageland.generators.damage.table import DAMAGES
 from damageland.generators.products.catalogue import FAMILIES
@@ -122,6 +123,7 @@ def test_saved_recipe_says_what_was_chosen(tmp_path: Path):
         ({"steps": [{"generator": "melt"}]}, "melt.*expected one of"),
         ({"family": "folding_carton", "family_config": {"long_mm": [200, 100]}}, "rising range"),
         ({"steps": [{"generator": "crush", "config": {"pusch_mm": 3}}]}, "did you mean 'push_mm'"),
+        ({"steps": [{"generator": "crush", "config": {"bar_radius_mm": [25, 2]}}]}, r"bar radius \[mm\].*upside down"),
         ({"nmber": 3}, "did you mean 'number'"),
     ],
 )
@@ -180,6 +182,20 @@ def test_pages_of_other_sites_stay_out(head: str, enters: bool):
     """On loopback no token is asked for, but neither another site's page nor a name that leads here gets in."""
     answer = judge(f"GET / HTTP/1.1\r\n{head}\r\n\r\n", None)
     assert enters == (answer is None)
+
+
+def test_mistakes_on_the_command_line_start_nothing(tmp_path: Path):
+    """A port in use, a folder that is a file and a preset that is not there are one clear error each."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(DamagelandError, match=r"cannot listen there.*another --port"):
+            studio(tmp_path / "new", port=taken.getsockname()[1])
+    (tmp_path / "file").touch()
+    with pytest.raises(DamagelandError, match="is a file"):
+        studio(tmp_path / "file")
+    with pytest.raises(DamagelandError, match="no such preset"):
+        studio(tmp_path / "new", preset="gone")
 
 
 def test_gate_passes_bytes_on(tmp_path: Path):
