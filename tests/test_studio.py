@@ -121,7 +121,7 @@ def test_saved_recipe_says_what_was_chosen(tmp_path: Path):
         ({"version": 0}, "version 0.*reads version 1"),
         ({"family": "vase"}, "vase.*expected one of"),
         ({"steps": [{"generator": "melt"}]}, "melt.*expected one of"),
-        ({"family": "folding_carton", "family_config": {"long_mm": [200, 100]}}, "rising range"),
+        ({"family": "folding_carton", "family_config": {"long_mm": [10, 200]}}, "rising range within 30"),
         ({"steps": [{"generator": "crush", "config": {"pusch_mm": 3}}]}, "did you mean 'push_mm'"),
         ({"steps": [{"generator": "crush", "config": {"bar_radius_mm": [25, 2]}}]}, r"bar radius \[mm\].*upside down"),
         ({"nmber": 3}, "did you mean 'number'"),
