@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,11 +13,11 @@ from ..generators.damage.table import DAMAGES
 from ..generators.products.catalogue import FAMILIES
 from ..generators.recipe import ASSETS, Plan, Recipe, make_plan
 from ..generators.rest import RestRules
-from ..sim.booth import read_booth
+from ..sim.booth import BoothSpec, read_booth
 from ..sim.errors import DamagelandError
 from ..sim.files import create_exclusive, write_atomic
 from ..sim.yamlfile import parse_mapping
-from .controls import controls_of, with_whole_groups
+from .controls import controls_of, require_rising, with_whole_groups
 
 VERSION = 1
 """Of presets: one of another version is refused, since the same numbers might mean something else."""
@@ -67,7 +68,14 @@ def plan_of(choices: Choices, folder: Path) -> Plan:
     Raises:
         DamagelandError: a value is not allowed.
     """
-    return make_plan(recipe_of(choices), read_booth(_booth_path(choices.booth, folder)), folder=folder)
+    path = _booth_path(choices.booth, folder)
+    return make_plan(recipe_of(choices), _booth(path, path.stat().st_mtime_ns), folder=folder)
+
+
+@lru_cache(8)
+def _booth(path: Path, changed_ns: int) -> BoothSpec:
+    """A booth that did not change since is not read again for every move."""
+    return read_booth(path)
 
 
 def booth_names(folder: Path) -> tuple[str, ...]:
@@ -89,6 +97,10 @@ def recipe_of(choices: Choices) -> Recipe:
     unknown = [step.generator for step in choices.steps if step.generator not in DAMAGES]
     if unknown:
         raise DamagelandError(f"damage {unknown[0]!r}: expected one of {', '.join(DAMAGES)}.")
+    require_rising(choices.family_config, controls_of(FAMILIES[choices.family][0]), choices.family)
+    require_rising(choices.rest, controls_of(RestRules), "rest")
+    for step in choices.steps:
+        require_rising(step.config, controls_of(DAMAGES[step.generator].config), step.generator)
     order = list(DAMAGES)
     steps = sorted(choices.steps, key=lambda step: order.index(step.generator))
     struck = [

@@ -185,6 +185,21 @@ def with_whole_groups(config: dict[Any, Any], controls: tuple[Control, ...]) -> 
     return out
 
 
+def require_rising(config: dict[Any, Any], controls: tuple[Control, ...], name: str) -> None:
+    """Refuse a range turned upside down: not every config minds, and a slider would silently show another."""
+    for control in controls:
+        if control.shape == "group":
+            require_rising(config, control.inside, name)
+            continue
+        value = value_at(config, control)
+        if control.shape in ("range", "whole_range") and isinstance(value, list | tuple) and len(value) == 2:
+            low, high = value
+            if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
+                raise DamagelandError(
+                    f"{name}: {control.label} is {low:g} to {high:g}, upside down. Give the smaller number first."
+                )
+
+
 def parse_text(control: Control, text: str) -> Any:
     """A value from a line of YAML."""
     try:

@@ -111,10 +111,10 @@ class Page:
                 self.refuse(str(error))
                 return
             self.history.push(after, what, time.monotonic())
-            write_atomic(self.unsaved, after.model_dump_json())
+            self.ask()
             if rebuild:
                 self._rebuild()
-            self.ask()
+            write_atomic(self.unsaved, after.model_dump_json())
 
     def undo(self) -> None:
         """Go back one step."""

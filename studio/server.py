@@ -11,11 +11,10 @@ import viser
 
 from ..sim.errors import DamagelandError
 from .choices import Choices, read_choices
-from .gate import Gate
+from .gate import LOOPBACK, Gate
 from .keeper import Keeper
 from .page import Page
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 UNSAVED = ".unsaved"
 KEY = "damageland-studio"
 """Under this name a browser remembers who it is."""
@@ -34,18 +33,18 @@ class Studio:
 
     def __init__(self, folder: Path, *, host: str = "127.0.0.1", port: int = 8080, first: Choices | None = None):
         self.folder, self._first = folder, first or Choices()
+        _require_free(host, port)
         self._pages: dict[int, Page] = {}
         self._lock, self._spare = threading.Lock(), Keeper()
-        local = host in LOOPBACK
+        token = None if host in LOOPBACK else secrets.token_urlsafe(16)
         try:
-            _require_free(host, port)
             with redirect_stdout(io.StringIO()):  # viser's own notice would name a port that nobody should use
-                self._server = _Server("127.0.0.1", port if local else 0, "damageland studio", verbose=False)
+                self._server = _Server("127.0.0.1", _free_port(), "damageland studio", verbose=False)
+            self._gate = Gate(host, port, self._server.get_port(), token)
         except BaseException:
             self._spare.close()
             raise
-        self._gate = None if local else Gate(host, port, self._server.get_port(), secrets.token_urlsafe(16))
-        self.url = self._gate.url if self._gate else f"http://{host}:{self._server.get_port()}"
+        self.url = self._gate.url
         self._server.on_client_connect(self._connect)
         self._server.on_client_disconnect(self._disconnect)
 
@@ -76,8 +75,7 @@ class Studio:
 
     def close(self) -> None:
         """End the server and all workers."""
-        if self._gate is not None:
-            self._gate.close()
+        self._gate.close()
         self._server.stop()
         with self._lock:
             pages, self._pages = list(self._pages.values()), {}
@@ -96,6 +94,12 @@ def _key_of(client: viser.ClientHandle) -> str:
         with suppress(RuntimeError):
             client.local_storage.set_item(KEY, key)
     return key
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def _require_free(host: str, port: int) -> None:

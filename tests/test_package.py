@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("sim", "generators", "train", "evaluate", "assets")
+FOLDERS = ("sim", "generators", "train", "evaluate", "studio", "assets")
 
 
 def expected_files() -> set[str]:

@@ -1,13 +1,21 @@
 """The studio without a browser: controls, recipes of choices, presets, undo, the door, workers that are stopped."""
 
+import socket
+import threading
 import time
 from dataclasses import replace
+from functools import partial
+from http.cookiejar import CookieJar
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import numpy as np
 import pytest
 import yaml
-from damageland.generators.compose import compose
+from damageland.cli import studio
+from damageland.generators.compose import compose, lay_product, make_product, strike
 from damageland.generators.damage.table import DAMAGES
 from damageland.generators.products.catalogue import FAMILIES
 from damageland.generators.recipe import Plan, Recipe, make_plan
@@ -18,7 +26,7 @@ from damageland.sim.errors import DamagelandError
 from damageland.sim.yamlfile import parse_mapping, read_yaml
 from damageland.studio.choices import Choices, Step, load_preset, plan_of, recipe_of, save_preset, save_recipe
 from damageland.studio.controls import Control, changed, controls_of, parse_text, show_text, value_at
-from damageland.studio.gate import judge
+from damageland.studio.gate import Gate, judge
 from damageland.studio.history import History
 from damageland.studio.keeper import Keeper, wait_for
 from damageland.studio.stages import Kept, look
@@ -113,8 +121,9 @@ def test_saved_recipe_says_what_was_chosen(tmp_path: Path):
         ({"version": 0}, "version 0.*reads version 1"),
         ({"family": "vase"}, "vase.*expected one of"),
         ({"steps": [{"generator": "melt"}]}, "melt.*expected one of"),
-        ({"family": "folding_carton", "family_config": {"long_mm": [200, 100]}}, "rising range"),
+        ({"family": "folding_carton", "family_config": {"long_mm": [10, 200]}}, "rising range within 30"),
         ({"steps": [{"generator": "crush", "config": {"pusch_mm": 3}}]}, "did you mean 'push_mm'"),
+        ({"steps": [{"generator": "crush", "config": {"bar_radius_mm": [25, 2]}}]}, r"bar radius \[mm\].*upside down"),
         ({"nmber": 3}, "did you mean 'number'"),
     ],
 )
@@ -157,6 +166,56 @@ def test_door_opens_with_the_token_alone():
         assert "403" in str(judge(head, "secret"))
 
 
+@pytest.mark.parametrize(
+    ("head", "enters"),
+    [
+        ("Host: localhost:8080", True),
+        ("Host: 127.0.0.1:8080\r\nOrigin: http://127.0.0.1:8080", True),
+        ("Host: [::1]:8080\r\nOrigin: http://[::1]:8080", True),
+        ("Host: 127.0.0.1:8080\r\nOrigin: http://evil.example", False),
+        ("Host: evil.example:8080\r\nOrigin: http://evil.example:8080", False),
+        ("Origin: http://127.0.0.1:8080", False),
+        ("X: y", False),
+    ],
+)
+def test_pages_of_other_sites_stay_out(head: str, enters: bool):
+    """On loopback no token is asked for, but neither another site's page nor a name that leads here gets in."""
+    answer = judge(f"GET / HTTP/1.1\r\n{head}\r\n\r\n", None)
+    assert enters == (answer is None)
+
+
+def test_mistakes_on_the_command_line_start_nothing(tmp_path: Path):
+    """A port in use, a folder that is a file and a preset that is not there are one clear error each."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(DamagelandError, match=r"cannot listen there.*another --port"):
+            studio(tmp_path / "new", port=taken.getsockname()[1])
+    (tmp_path / "file").touch()
+    with pytest.raises(DamagelandError, match="is a file"):
+        studio(tmp_path / "file")
+    with pytest.raises(DamagelandError, match="no such preset"):
+        studio(tmp_path / "new", preset="gone")
+
+
+def test_gate_passes_bytes_on(tmp_path: Path):
+    """With the token a request reaches what is behind, its cookie does after that; without it, nothing is reached."""
+    (tmp_path / "index.html").write_text("inside")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as inner:
+        threading.Thread(target=inner.serve_forever, daemon=True).start()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        gate = Gate("127.0.0.1", port, inner.server_address[1], "secret")
+        opener = build_opener(HTTPCookieProcessor(CookieJar()))
+        with pytest.raises(HTTPError, match="403"):
+            opener.open(f"http://127.0.0.1:{port}/")
+        assert b"inside" == opener.open(gate.url).read() == opener.open(f"http://127.0.0.1:{port}/").read()
+        gate.close()
+        inner.shutdown()
+
+
 def tiny(choices: Choices, **held: int) -> Plan:
     recipe = recipe_of(choices)
     return make_plan(recipe.model_copy(update={"held": recipe.held.model_copy(update=held)}), BOOTH)
@@ -181,18 +240,24 @@ def test_stages_show_the_captures_of_the_recipe():
 
 
 def test_held_draws_stay_while_others_move():
-    """Another held draw moves what it names and nothing else; without a hold, units differ as they did."""
+    """Another held draw moves what it names and nothing else, whatever the unit; without a hold, units differ."""
     choices = Choices(steps=(Step(generator="hole"),), texture_px=256)
-    base = compose(tiny(choices), 0)
-    struck = compose(tiny(choices, damage=5), 0)
-    assert (base.T_world_item == struck.T_world_item).all()
-    assert not np.array_equal(base.outcomes[0].site, struck.outcomes[0].site)
-    turned = compose(tiny(choices, pose=5), 0)
-    assert not np.array_equal(base.T_world_item, turned.T_world_item)
-    assert (base.outcomes[0].site == turned.outcomes[0].site).all()
     plan = tiny(choices)
+    made = make_product(plan, 0)
+    sound = lay_product(plan, 0, made)
+    site = strike(plan, sound).outcomes[0].site
+    assert not np.array_equal(site, strike(tiny(choices, damage=5), sound).outcomes[0].site)
+    turned = lay_product(tiny(choices, pose=5), 0, made)
+    assert not np.array_equal(sound.T_world_item, turned.T_world_item)
+    assert np.array_equal(site, strike(tiny(choices, pose=5), turned).outcomes[0].site)
     many = replace(plan, recipe=plan.recipe.model_copy(update={"captures": 3}))
-    assert (compose(many, 2).outcomes[0].site == base.outcomes[0].site).all()
+    third = lay_product(many, 2, made)
+    assert (sound.T_world_item == third.T_world_item).all()
+    assert np.array_equal(site, strike(many, third).outcomes[0].site)
+    free = replace(
+        many, recipe=many.recipe.model_copy(update={"held": many.recipe.held.model_copy(update={"pose": None})})
+    )
+    assert not np.array_equal(sound.T_world_item, lay_product(free, 2, made).T_world_item)
     with pytest.raises(DamagelandError, match=r"held: product 4.*tin has 1"):
         parse_mapping(plan.recipe.model_dump() | {"held": {"product": 4}}, Recipe, "r")
     with pytest.raises(ValidationError):
@@ -202,7 +267,7 @@ def test_held_draws_stay_while_others_move():
 def test_newer_move_stops_an_older_one(tmp_path: Path):
     """A solve that is asked for and overtaken is never heard of; the newer one is, and the worker ends when told to."""
     keeper, old, new = Keeper(), list[Told](), list[Told]()
-    slow = Choices(steps=(Step(generator="crush", strength=1.0),), texture_px=256, samples=64)
+    slow = Choices(steps=(Step(generator="hole", strength=1.0),), texture_px=256, samples=64)
     quick = Choices(steps=(), texture_px=256, samples=1)
     keeper.ask((plan_of(slow, tmp_path),), old.append)
     end = time.monotonic() + 60

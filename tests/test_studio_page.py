@@ -59,8 +59,7 @@ class Site:
     def open(self):
         """A page in a browser of its own."""
         page = self.browser.new_context(viewport={"width": 1000, "height": 640}).new_page()
-        page.goto(self.url)
-        settled(page)
+        visit(page, self.url)
         return page
 
 
@@ -87,6 +86,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     finally:
         server.terminate()
         server.wait(10)
+
+
+def visit(page, url: str) -> None:
+    """Open the studio in a page, and wait until all is shown."""
+    page.goto(url)
+    page.add_style_tag(content=".mantine-Notifications-root { display: none }")  # a word on software WebGL hides tabs
+    settled(page)
 
 
 def settled(page, move: int = 1) -> None:
@@ -172,6 +178,7 @@ def draw_a_region(page, photo: Path) -> None:
 def test_browsers_are_apart_and_may_leave(site: Site, tmp_path: Path):
     """Each has its own state; one that leaves in mid-render harms none and finds its work again; drawings read back."""
     first, second = site.first, site.open()
+    first.get_by_role("tab", name="Damage").click()
     move(second, "strength", "0.9")
     second.get_by_text("Move 2").wait_for(timeout=WAIT_MS)
     second.goto("about:blank")  # the browser leaves while the worker renders
@@ -180,8 +187,7 @@ def test_browsers_are_apart_and_may_leave(site: Site, tmp_path: Path):
     assert value(first, "strength") == "0.3"
     move(first, "strength", "0.5")
     settled(first, 4)
-    second.goto(site.url)
-    settled(second)
+    visit(second, site.url)
     assert [value(page, "strength") for page in (first, second)] == ["0.5", "0.9"]
     second.get_by_role("tab", name="Keep").click()
     row(second, "kept").locator("input:not([type=hidden])").click()
