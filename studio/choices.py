@@ -90,27 +90,32 @@ def _booth_path(name: str, folder: Path) -> Path:
     return folder / name if name.startswith("booths/") else ASSETS / "booths" / f"{name}.yaml"
 
 
-def recipe_of(choices: Choices) -> Recipe:
-    """A recipe of one capture (and its twin) that shows what is chosen."""
+def _check(choices: Choices) -> None:
+    """Refuse names that are none, and ranges upside down."""
     if choices.family not in FAMILIES:
         raise DamagelandError(f"family {choices.family!r}: expected one of {', '.join(FAMILIES)}.")
-    unknown = [step.generator for step in choices.steps if step.generator not in DAMAGES]
-    if unknown:
-        raise DamagelandError(f"damage {unknown[0]!r}: expected one of {', '.join(DAMAGES)}.")
     require_rising(choices.family_config, controls_of(FAMILIES[choices.family][0]), choices.family)
     require_rising(choices.rest, controls_of(RestRules), "rest")
     for step in choices.steps:
+        if step.generator not in DAMAGES:
+            raise DamagelandError(f"damage {step.generator!r}: expected one of {', '.join(DAMAGES)}.")
         require_rising(step.config, controls_of(DAMAGES[step.generator].config), step.generator)
+
+
+def _strike(step: Step) -> dict[str, Any]:
+    """An entry of a recipe's damages."""
+    return {
+        "generator": step.generator,
+        "strength": (step.strength, step.strength),
+        "config": with_whole_groups(step.config, controls_of(DAMAGES[step.generator].config)),
+    }
+
+
+def recipe_of(choices: Choices) -> Recipe:
+    """A recipe of one capture (and its twin) that shows what is chosen."""
+    _check(choices)
     order = list(DAMAGES)
-    steps = sorted(choices.steps, key=lambda step: order.index(step.generator))
-    struck = [
-        {
-            "generator": step.generator,
-            "strength": (step.strength, step.strength),
-            "config": with_whole_groups(step.config, controls_of(DAMAGES[step.generator].config)),
-        }
-        for step in steps
-    ]
+    struck = [_strike(step) for step in sorted(choices.steps, key=lambda step: order.index(step.generator))]
     first = struck[0] if struck else {"generator": "crush"}
     recipe = {
         "name": STUDIO,

@@ -89,6 +89,8 @@ class Sheets:
             self._page.refuse(told.text)
         elif isinstance(told, Ended):
             self._text.content += f"\n\n{len(self._cells)} pictures."
+        if isinstance(told, Failed | Ended) and self._page.checked is None:
+            self._page.ask()  # the sheet had stopped the captures
 
 
 class Photoreal:

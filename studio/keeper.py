@@ -88,8 +88,12 @@ class Keeper:
                 return
             with self._lock:
                 hear = self._hear if number == self._number else None
-            if hear is not None:
+            if hear is None:
+                continue
+            try:
                 hear(told)
+            except Exception:  # a browser that has just gone, say: what follows must still be heard
+                traceback.print_exc()
 
 
 # ---- In the keeper --------------------------------------------------------------------------------------------------
