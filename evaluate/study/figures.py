@@ -37,7 +37,8 @@ def draw_curves(cells: Cells, spec: StudySpec, called: str) -> str:
         axes.set_xticks(ticks or [1], [str(k) for k in ticks or [1]])
         axes.minorticks_off()
         axes.set(xlabel=f"k: damaged {called} captures learned from", ylabel=HEADINGS[spec.headline])
-        axes.legend(loc="best")
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(loc="best")
     return svg_of(figure)
 
 
