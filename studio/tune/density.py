@@ -24,6 +24,8 @@ LEAST_WIDTH = 0.1
 WEIGHTS = (0.02, 1.0)
 SITES = (0.05, 1.0)
 FEWEST_PER_SITE = 5
+SLIGHT = 0.05
+"""A pool that reaches down to this strength reaches down to nothing."""
 LEAST_SHOWN = 12.0
 """Weights that rest on fewer captures than this (Kish) are refused: they would be a few captures repeated."""
 
@@ -88,7 +90,12 @@ def ranges_of(pool: Pool, recipe: Recipe) -> tuple[Range, ...]:
     for name in shown:
         if len(shown) > 1:
             found.append(Range(f"{name}.weight", *WEIGHTS, log=True))
-        found += [Range(f"{name}.low", 0.0, 1.0 - LEAST_WIDTH), Range(f"{name}.width", 0.0, 1.0)]
+        struck = [s for g, s in zip(pool.generator, pool.strength.tolist(), strict=True) if g == name]
+        bottom = min(struck) if min(struck) > SLIGHT else 0.0  # weaker ones than the pool shows are not known
+        found += [
+            Range(f"{name}.low", min(bottom, 0.99 - LEAST_WIDTH), 1.0 - LEAST_WIDTH),
+            Range(f"{name}.width", 0.0, 1.0),
+        ]
         found += [Range(f"{name}.site.{site}", *SITES, log=True) for site in sites_of(pool, name)]
     return tuple(found)
 
