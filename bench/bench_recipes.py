@@ -1,6 +1,6 @@
 """What the shipped recipes take, on paper: captures, bytes and hours, from a few rendered samples of each sort.
 
-``make bench-recipes`` prints the table of docs/rendering-at-scale.md. Hours are those of workers like the core that ran
+``make bench-recipes`` prints the table. Hours are those of workers like the core that ran
 the samples; run it on the machine that you mean to use, with nothing beside it.
 """
 
