@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..sim.capture import Capture
+from ..sim.capture import Capture, Severity
 from ..sim.errors import DamagelandError
 from .cues import measure_cues
 from .measure import measure_set
@@ -52,16 +52,22 @@ def score_set(
     return replace(measure_set(name, origin, rows, seed=seed, draws=draws), strips=tuple(strips), trained_on=known)
 
 
+def worst_severity(capture: Capture) -> Severity | None:
+    """Severity of a capture's worst damage; by its flags where damages are not told, None if those do not say."""
+    order: tuple[Severity, ...] = ("major", "minor", "none")
+    seen = {damage.severity for damage in capture.damages}
+    worst: Severity | None = next((severity for severity in order if severity in seen), None)
+    if worst is None and capture.defect and capture.major_defect is not None:
+        return "major" if capture.major_defect else "minor"
+    return worst
+
+
 def _row(capture: Capture, prediction: Prediction, *, draw: bool) -> ScoredRow:
     score = float(prediction.score)
     if not 0 <= score <= 1:
         raise DamagelandError(
             f"capture {capture.capture_id}: the model's score is {score}, expected a number in [0, 1]"
         )
-    severities = {damage.severity for damage in capture.damages}
-    worst = next((severity for severity in ("major", "minor", "none") if severity in severities), None)
-    if worst is None and capture.defect:
-        worst = {True: "major", False: "minor", None: None}[capture.major_defect]
     return ScoredRow(
         capture_id=capture.capture_id,
         score=score,
@@ -69,7 +75,7 @@ def _row(capture: Capture, prediction: Prediction, *, draw: bool) -> ScoredRow:
         modality=prediction.modality,
         defect=capture.defect,
         major_defect=capture.major_defect,
-        severity=worst,
+        severity=worst_severity(capture),
         kinds=capture.defect_types or tuple(capture.attributes.get("defect_names", ())),
         family=capture.attributes.get("category"),
         group=capture.group or capture.item_identifier or capture.capture_id,

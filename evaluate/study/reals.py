@@ -13,6 +13,7 @@ from ...sim.seed import generator_for
 from ...sim.shards import read_captures
 from ...sim.store import as_store
 from ..adapters.table import find_real_sets
+from ..scoring import worst_severity
 from .spec import SplitSpec, StudySpec
 
 Part = Literal["train", "calibration", "test"]
@@ -166,10 +167,6 @@ def draw_parts(labelled: Sequence[tuple[str, bool]], shares: SplitSpec, seed: in
 
 
 def _row(capture: Capture, part: Part, unit: str) -> RealRow:
-    severities = {damage.severity for damage in capture.damages}
-    worst = next((s for s in ("major", "minor", "none") if s in severities), None)
-    if worst is None and capture.defect:
-        worst = {True: "major", False: "minor", None: None}[capture.major_defect]
     return RealRow(
         capture_id=capture.capture_id,
         part=part,
@@ -177,7 +174,7 @@ def _row(capture: Capture, part: Part, unit: str) -> RealRow:
         group=capture.group or capture.item_identifier or capture.capture_id,
         defect=bool(capture.defect),
         major_defect=capture.major_defect,
-        severity=worst,
+        severity=worst_severity(capture),
         kinds=capture.defect_types,
         family=capture.attributes.get("category"),
         lookalike=bool(capture.attributes.get("lookalikes")),
